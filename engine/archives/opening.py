@@ -1,0 +1,168 @@
+"""From paths to a :class:`~engine.radar.sequence.RadarSequence`, whatever the format."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from engine import catalogue
+from engine.archives.probe import Probe
+from engine.archives.reader import Reader, Scan
+from engine.cancel import CancelToken
+from engine.errors import StormdeckError, UnreadableInput
+from engine.radar.sequence import Field, FrameRef, Layout, RadarSequence, Skipped
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[float, str], None]
+T = TypeVar("T")
+_IGNORED_SUFFIXES = frozenset({".md", ".toml", ".csv", ".json", ".xml", ".png.aux", ".idx", ".part", ".tmp"})
+
+
+def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken | None = None,
+                 report: Report | None = None) -> RadarSequence:
+    """Opens files or folders as one sequence.
+
+    Files that cannot be read, are of another format than most, or lie on another grid are left out and listed
+    in ``sequence.skipped``. Two frames of the same time: the first file in order of name is kept.
+
+    Raises UnreadableInput if nothing can be read (exit code 3), Cancelled.
+    """
+    token, report = token or CancelToken(), report or (lambda fraction, text: None)
+    wanted = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+    if not wanted:
+        raise UnreadableInput("(no path)", "no file was named")
+    found = list(_expand(wanted))
+    scans: list[tuple[str, Path, Scan]] = []
+    skipped: list[tuple[Path, StormdeckError]] = []
+    likely: str | None = None
+    for count, path in enumerate(found, start=1):
+        token.check()
+        report(count / len(found), f"reading {path.name}")
+        try:
+            likely, scan = scan_path(path, likely)
+        except UnreadableInput as problem:
+            skipped.append((path, problem))
+        else:
+            scans.append((likely, path, scan))
+    if not scans:
+        raise _nothing(wanted, skipped)
+    return _assemble(wanted, scans, [Skipped(str(p), _reason(e)) for p, e in skipped])
+
+
+def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
+    """(reader's name, what the file holds); ``likely`` is asked first. Raises UnreadableInput."""
+    probe = Probe(path)
+    if not probe.is_folder and not probe.head:
+        raise UnreadableInput(path, "the file is empty")
+    name = recognise(probe, likely)
+    if name is None:
+        tried = ", ".join(row.title for row in catalogue.rows("reader"))
+        raise UnreadableInput(path, f"no known radar format (tried: {tried})")
+    return name, _guarded(path, name, lambda reader: reader.scan(path))
+
+
+def recognise(probe: Probe, likely: str | None = None) -> str | None:
+    """The name of the first reader that takes the content for its own, or None."""
+    names = [row.name for row in catalogue.rows("reader")]
+    if likely in names:
+        names.remove(likely)
+        names.insert(0, likely)
+    for name in names:
+        try:
+            if catalogue.load("reader", name).recognises(probe):
+                return name
+        except UnreadableInput:
+            raise
+        except Exception:  # one broken reader must not keep the others from answering
+            log.warning("reader %s failed to look at %s", name, probe.path, exc_info=True)
+    return None
+
+
+def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
+    """One frame through the named reader. Raises UnreadableInput."""
+    return _guarded(ref.path, name, lambda reader: reader.read(ref, layout))
+
+
+def _guarded(path: Path, name: str, work: Callable[[Reader], T]) -> T:
+    """Runs a reader; whatever a file library throws at a damaged file becomes an UnreadableInput."""
+    title = catalogue.row("reader", name).title
+    try:
+        return work(catalogue.load("reader", name))
+    except StormdeckError:
+        raise
+    except MemoryError as problem:
+        raise UnreadableInput(path, "it asks for more memory than there is", tried=title) from problem
+    except FileNotFoundError as problem:
+        raise UnreadableInput(path, "the file is gone", tried=title) from problem
+    except Exception as problem:
+        log.debug("%s could not read %s", name, path, exc_info=True)
+        raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=title) from problem
+
+
+def _expand(paths: Iterable[Path]) -> Iterable[Path]:
+    """Files in order of name; folders are walked, except those that are a format themselves (Zarr)."""
+    for path in paths:
+        if not path.exists():
+            raise UnreadableInput(path, "there is no such file or folder")
+        if not path.is_dir() or recognise(Probe(path)) is not None:
+            yield path
+        else:
+            yield from _walk(path)
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.suffix.lower() in _IGNORED_SUFFIXES:
+            continue
+        if entry.is_dir():
+            yield from _walk(entry) if recognise(Probe(entry)) is None else [entry]
+        elif entry.is_file():
+            yield entry
+
+
+def _assemble(wanted: list[Path], scans: list[tuple[str, Path, Scan]], skipped: list[Skipped]) -> RadarSequence:
+    most = Counter(name for name, _, _ in scans).most_common(1)[0][0]
+    layout = next(scan.layout for name, _, scan in scans if name == most)
+    refs: dict[object, FrameRef] = {}
+    for name, path, scan in scans:
+        reason = _misfit(name, most, scan.layout, layout)
+        if reason is not None:
+            skipped.append(Skipped(str(path), reason))
+            continue
+        for ref in scan.frames:
+            if ref.time in refs and refs[ref.time].path != ref.path:
+                skipped.append(Skipped(str(path), f"same time as {refs[ref.time].path.name}"))
+            else:
+                refs[ref.time] = ref
+    frames = tuple(refs[time] for time in sorted(refs))  # type: ignore[type-var]
+    return RadarSequence(layout, frames, partial(read_frame, most), tuple(skipped), _name_of(wanted))
+
+
+def _misfit(name: str, most: str, layout: Layout, expected: Layout) -> str | None:
+    if name != most:
+        return f"it is {layout.format}, the archive is {expected.format}"
+    return expected.agrees_with(layout)
+
+
+def _name_of(wanted: list[Path]) -> str:
+    first = wanted[0].resolve()
+    return first.name if len(wanted) == 1 else f"{first.parent.name} ({len(wanted)} files)"
+
+
+def _reason(error: StormdeckError) -> str:
+    return error.reason if isinstance(error, UnreadableInput) else str(error)
+
+
+def _nothing(wanted: list[Path], skipped: list[tuple[Path, StormdeckError]]) -> UnreadableInput:
+    if not skipped:
+        return UnreadableInput(wanted[0], "the folder holds no radar file")
+    path, error = skipped[0]
+    if len(skipped) == 1 and isinstance(error, UnreadableInput):
+        return error
+    return UnreadableInput(wanted[0] if len(wanted) == 1 else path.parent,
+                           f"none of its {len(skipped)} files can be read; {path.name}: {_reason(error)}")

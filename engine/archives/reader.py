@@ -1,0 +1,37 @@
+"""What every reader is: a module with three functions, named in the catalogue.
+
+A reader scans a file without decoding it, then decodes single frames on demand. It raises
+:class:`~engine.errors.UnreadableInput` for anything that is wrong with the file, names file and reason, and
+checks declared sizes before it allocates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.archives.probe import Probe
+from engine.radar.sequence import Field, FrameRef, Layout
+
+MAX_CELLS = 10_000 * 20_000
+"""Larger grids than this are refused as absurd."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one file (or folder, for formats that are folders) holds."""
+
+    layout: Layout
+    frames: tuple[FrameRef, ...]
+
+
+class Reader(Protocol):
+    def recognises(self, probe: Probe) -> bool:
+        """By content, not by name. Must not raise on a strange file."""
+
+    def scan(self, path: Path) -> Scan:
+        """Times, grid, quantity; no frame is decoded."""
+
+    def read(self, ref: FrameRef, layout: Layout) -> Field:
+        """One frame: (ny, nx) float32 in ``layout.quantity.unit``, row 0 in the north, NaN = no data."""

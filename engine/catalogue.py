@@ -1,0 +1,94 @@
+"""The register: everything that can be chosen by name, as frozen rows of text.
+
+Menus and ``stormdeck-engine models`` are filled from these rows without loading what they name.
+Plug-ins add rows through the entry-point group ``stormdeck.plugins``: each entry point is a tuple of rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from engine.errors import WrongUsage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """kind: reader, forecaster, deblurrer, downscaler or job. target: "module" or "module:object"."""
+
+    kind: str
+    name: str
+    title: str
+    target: str
+    family: str = ""
+    parameters: int = 0
+    needs: tuple[str, ...] = ()
+
+
+ROWS: tuple[Row, ...] = (
+    Row("reader", "stormdeck-forecast", "Stormdeck forecast file", "engine.archives.forecast_file"),
+    Row("reader", "odim-hdf5", "ODIM HDF5 composite", "engine.archives.odim"),
+    Row("reader", "knmi-hdf5", "KNMI HDF5", "engine.archives.knmi"),
+    Row("reader", "meteoswiss-gif", "MeteoSwiss GIF", "engine.archives.meteoswiss_gif"),
+    Row("reader", "cf-netcdf", "CF NetCDF", "engine.archives.cf_netcdf"),
+
+    Row("forecaster", "persistence", "Persistence (last frame)", "engine.forecasters.persistence:Persistence",
+        "extrapolation"),
+    Row("forecaster", "rover-linear", "ROVER, linear", "engine.forecasters.rover:RoverLinear", "optical flow"),
+    Row("forecaster", "rover-nonlinear", "ROVER, non-linear", "engine.forecasters.rover:RoverNonlinear",
+        "optical flow"),
+
+    Row("job", "open", "Open an archive", "engine.jobs.open:run"),
+    Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run"),
+    Row("job", "info", "Describe an archive", "engine.jobs.info:run"),
+    Row("job", "models", "List the models", "engine.jobs.models:run"),
+    Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
+    Row("job", "verify", "Score forecasts", "engine.jobs.verify:run"),
+    Row("job", "sample", "Write a synthetic storm", "engine.jobs.sample:run"),
+    Row("job", "export", "Export frames", "engine.jobs.export:run"),
+)
+
+
+@lru_cache(maxsize=1)
+def _plugins() -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for entry in entry_points(group="stormdeck.plugins"):
+        try:
+            rows.extend(entry.load())
+        except Exception:  # a broken plug-in must not stop the program
+            log.warning("plug-in %s could not be loaded", entry.name, exc_info=True)
+    return tuple(rows)
+
+
+def rows(kind: str) -> tuple[Row, ...]:
+    """All rows of a kind, built-in ones first, in the order in which menus show them."""
+    return tuple(row for row in (*ROWS, *_plugins()) if row.kind == kind)
+
+
+def row(kind: str, name: str) -> Row:
+    """Raises WrongUsage with a suggestion where there is no such name."""
+    known = {candidate.name: candidate for candidate in rows(kind)}
+    if name in known:
+        return known[name]
+    raise WrongUsage(f"There is no {kind} called '{name}'.{_suggestion(name, known)}")
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(names)}."
+
+
+def load(kind: str, name: str) -> Any:
+    """The module or object that a row names, imported now."""
+    module, _, attribute = row(kind, name).target.partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded

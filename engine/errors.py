@@ -1,0 +1,71 @@
+"""The engine's errors: one family, each kind with the exit code of the public contract.
+
+Every message is a sentence for the user; it names the file, the model or the times it is about.
+``advice`` says what to do next and is what the window offers beside the message.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StormdeckError(Exception):
+    """Base of every error that the engine raises on purpose."""
+
+    exit_code = 1
+    advice = ""
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        super().__init__(message)
+        if advice is not None:
+            self.advice = advice
+
+
+class WrongUsage(StormdeckError):
+    """The request itself makes no sense (unknown name, contradicting options)."""
+
+    exit_code = 2
+
+
+class UnreadableInput(StormdeckError):
+    """A file or folder cannot be read as a radar archive."""
+
+    exit_code = 3
+    advice = "Choose another file or folder."
+
+    def __init__(self, path: Path | str, reason: str, *, tried: str = "", advice: str | None = None) -> None:
+        self.path = str(path)
+        self.reason = reason
+        self.tried = tried
+        as_what = f" as {tried}" if tried else ""
+        super().__init__(f"Cannot read {self.path}{as_what}: {reason}", advice=advice)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_unreadable, (self.path, self.reason, self.tried, self.advice))
+
+
+def _rebuild_unreadable(path: str, reason: str, tried: str, advice: str) -> UnreadableInput:
+    return UnreadableInput(path, reason, tried=tried, advice=advice)
+
+
+class NotEnoughInput(StormdeckError):
+    """The archive is readable but lacks what the request needs (frames, an even step, a grid)."""
+
+    exit_code = 4
+    advice = "Choose another reference time."
+
+
+class NoWeights(StormdeckError):
+    """A model was asked for that has no trained weights."""
+
+    exit_code = 5
+    advice = "Train the model or choose one that has weights."
+
+
+class Cancelled(StormdeckError):
+    """The user stopped the job."""
+
+    exit_code = 6
+
+    def __init__(self, message: str = "Cancelled.") -> None:
+        super().__init__(message)

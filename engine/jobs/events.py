@@ -1,0 +1,90 @@
+"""What jobs say: frozen events, in the order in which things happen.
+
+Arrays in events are never written again, so that they may cross threads as they are. Every event can be
+pickled, so that they may cross processes too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import StormdeckError
+from engine.radar.sequence import RadarSequence
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    pass
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """fraction in [0, 1], or None where the end is not known."""
+
+    fraction: float | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ArchiveOpened(Event):
+    sequence: RadarSequence
+
+
+@dataclass(frozen=True)
+class FrameReady(Event):
+    """A lead time of a forecast. rain_rate as in :class:`engine.forecasters.protocol.LeadFrame`."""
+
+    lead_index: int
+    lead_minutes: float
+    valid_time: datetime
+    rain_rate: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ScoreReady(Event):
+    """The comparison of one lead time with what was observed. ``tally`` is an
+    :class:`engine.verification.counts.Tally` from which scores at any threshold follow."""
+
+    lead_index: int
+    lead_minutes: float
+    tally: Any
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something the user should know, which stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The last event of a job that went well. ``result`` is what the terminal prints as JSON."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The last event of a job that did not. ``detail`` is the traceback, for the log."""
+
+    error: StormdeckError
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The last event of a job that was cancelled."""
+
+
+TERMINAL = (Finished, Failed, Stopped)

@@ -1,0 +1,1 @@
+"""Radar fields: quantities, grids, sequences, and the one place where values become pixels."""

@@ -1,0 +1,234 @@
+"""A lazy sequence of radar frames: times, grid, quantity and Z-R pair at hand, frames decoded on demand."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughInput
+from engine.radar.grid import Grid
+from engine.radar.units import MARSHALL_PALMER, ZR, Quantity
+
+Field = NDArray[np.float32]
+"""One frame, (ny, nx) float32, row 0 in the north, NaN = no data."""
+
+CACHE_BYTES = 512 * 1024**2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What all frames of an archive share. ``unit`` is the file's own unit (for show); values that reach the
+    rest of the program are always in ``quantity.unit``."""
+
+    format: str
+    variable: str
+    quantity: Quantity
+    unit: str
+    grid: Grid
+    zr: ZR = MARSHALL_PALMER
+    zr_source: str = "assumed: Marshall-Palmer"
+    source: str = ""
+    synthetic: bool = False
+
+    def agrees_with(self, other: Layout) -> str | None:
+        """None, or why a frame with the other layout cannot stand in the same sequence."""
+        if self.grid.shape != other.grid.shape:
+            return f"its grid is {other.grid.shape}, the archive's is {self.grid.shape}"
+        if not self.grid.same_as(other.grid):
+            return "its grid lies elsewhere than the archive's"
+        if (self.quantity, self.variable) != (other.quantity, other.variable):
+            return f"it holds {other.variable} ({other.quantity.unit}), the archive {self.variable}"
+        return None
+
+
+@dataclass(frozen=True)
+class FrameRef:
+    """Where one frame is: its valid time (UTC), its file, and what the reader needs to find it inside."""
+
+    time: datetime
+    path: Path
+    key: Any = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was passed over and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A run of missing frames between two that exist."""
+
+    after: datetime
+    before: datetime
+    missing: int
+
+
+ReadFrame = Callable[[FrameRef, Layout], Field]
+
+
+@dataclass(eq=False)
+class RadarSequence:
+    """Frames of one archive in order of time.
+
+    ``read`` decodes one frame in native values; it is called on demand and its results are kept in a cache of
+    at most ``cache_bytes``. Arrays handed out are read-only and shared. Safe to use from several threads.
+    """
+
+    layout: Layout
+    frames: tuple[FrameRef, ...]
+    read: ReadFrame
+    skipped: tuple[Skipped, ...] = ()
+    name: str = ""
+    cache_bytes: int = CACHE_BYTES
+    _cache: OrderedDict[int, Field] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def __post_init__(self) -> None:
+        times = [frame.time for frame in self.frames]
+        if not times:
+            raise ValueError("a sequence needs at least one frame")
+        if any(b <= a for a, b in itertools.pairwise(times)):
+            raise ValueError("frames must rise in time without repeats")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def grid(self) -> Grid:
+        return self.layout.grid
+
+    @property
+    def zr(self) -> ZR:
+        return self.layout.zr
+
+    @property
+    def times(self) -> tuple[datetime, ...]:
+        return tuple(frame.time for frame in self.frames)
+
+    @property
+    def step(self) -> timedelta | None:
+        """The most common time between neighbours (the shortest of equals); None for a single frame."""
+        times = self.times
+        if len(times) < 2:
+            return None
+        counts = Counter(b - a for a, b in itertools.pairwise(times))
+        return min(counts, key=lambda gap: (-counts[gap], gap))
+
+    @property
+    def step_minutes(self) -> float | None:
+        return None if self.step is None else self.step.total_seconds() / 60.0
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Places where neighbours lie further apart than 1.5 steps."""
+        step, times = self.step, self.times
+        if step is None:
+            return ()
+        return tuple(Gap(a, b, round((b - a) / step) - 1)
+                     for a, b in itertools.pairwise(times) if (b - a) > step * 1.5)
+
+    def native(self, index: int) -> Field:
+        """Frame ``index`` in the archive's quantity (mm/h or dBZ).
+
+        Raises UnreadableInput if the file has become unreadable since it was scanned.
+        """
+        index = range(len(self))[index]
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+        values = np.ascontiguousarray(self.read(self.frames[index], self.layout), np.float32)
+        if values.shape != self.grid.shape:
+            raise ValueError(f"{self.frames[index].path}: read {values.shape}, grid says {self.grid.shape}")
+        values.flags.writeable = False
+        with self._lock:
+            self._cache[index] = values
+            while len(self._cache) > 1 and sum(v.nbytes for v in self._cache.values()) > self.cache_bytes:
+                self._cache.popitem(last=False)
+        return values
+
+    def rain_rate(self, index: int) -> Field:
+        """Frame ``index`` in mm/h, through the sequence's Z-R pair where the archive holds reflectivity."""
+        values = self.native(index)
+        return values if self.layout.quantity is Quantity.RAIN_RATE else self.zr.rain_rate(values)
+
+    def index_at(self, time: datetime) -> int | None:
+        """The frame at a time, half a step of tolerance at most one second where there is no step; or None."""
+        tolerance = (self.step or timedelta(seconds=2)) / 2
+        nearest = min(range(len(self)), key=lambda i: abs(self.frames[i].time - time))
+        return nearest if abs(self.frames[nearest].time - time) < tolerance else None
+
+    def inputs_ending_at(self, index: int, count: int) -> tuple[int, ...]:
+        """Indices of ``count`` frames, one step apart, of which ``index`` is the last.
+
+        Raises NotEnoughInput that says which time is missing.
+        """
+        if count < 1 or not 0 <= index < len(self):
+            raise NotEnoughInput(f"{self.name}: frame {index} does not exist; there are {len(self)} frames.")
+        step, end = self.step, self.frames[index].time
+        if count > 1 and step is None:
+            raise NotEnoughInput(f"{self.name}: one frame only; {count} are needed for this forecast.")
+        wanted: list[int] = []
+        for back in range(count - 1, -1, -1):
+            time = end - back * step if step is not None else end
+            found = self._exactly(time)
+            if found is None:
+                raise NotEnoughInput(self._why_missing(time, index, count))
+            wanted.append(found)
+        return tuple(wanted)
+
+    def _exactly(self, time: datetime) -> int | None:
+        tolerance = (self.step or timedelta(minutes=1)) * 0.2
+        found = self.index_at(time)
+        return found if found is not None and abs(self.frames[found].time - time) <= tolerance else None
+
+    def _why_missing(self, time: datetime, index: int, count: int) -> str:
+        end = self.frames[index].time
+        if time < self.frames[0].time:
+            return (f"{self.name}: {count} frames up to {end:%Y-%m-%d %H:%M} UTC are needed, "
+                    f"but the archive begins at {self.frames[0].time:%Y-%m-%d %H:%M} UTC.")
+        return (f"{self.name}: the frame at {time:%Y-%m-%d %H:%M} UTC is missing (a gap in the "
+                f"{count} input frames up to {end:%H:%M} UTC).")
+
+    def possible_references(self, count: int) -> tuple[int, ...]:
+        """Indices that have ``count`` gapless input frames behind them, themselves included."""
+        result = []
+        for index in range(len(self)):
+            try:
+                self.inputs_ending_at(index, count)
+            except NotEnoughInput:
+                continue
+            result.append(index)
+        return tuple(result)
+
+    def with_zr(self, zr: ZR) -> RadarSequence:
+        """The same frames under another Z-R pair."""
+        layout = replace(self.layout, zr=zr, zr_source="chosen by the user")
+        return RadarSequence(layout, self.frames, self.read, self.skipped, self.name, self.cache_bytes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state["_cache"], state["_lock"] = OrderedDict(), None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+
+def stack_rain_rate(sequence: RadarSequence, indices: Sequence[int]) -> NDArray[np.float32]:
+    """(T, ny, nx) mm/h of the given frames."""
+    return np.stack([sequence.rain_rate(i) for i in indices])
