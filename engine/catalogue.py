@@ -46,14 +46,18 @@ ROWS: tuple[Row, ...] = (
     Row("forecaster", "rover-nonlinear", "ROVER, non-linear", "engine.forecasters.rover:RoverNonlinear",
         "optical flow"),
 
-    Row("job", "open", "Open an archive", "engine.jobs.open:run"),
-    Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run"),
-    Row("job", "info", "Describe an archive", "engine.jobs.info:run"),
-    Row("job", "models", "List the models", "engine.jobs.models:run"),
+    # a job's family is the lane it runs in; the device lane where none is named
+    Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
-    Row("job", "verify", "Score forecasts", "engine.jobs.verify:run"),
-    Row("job", "sample", "Write a synthetic storm", "engine.jobs.sample:run"),
-    Row("job", "export", "Export frames", "engine.jobs.export:run"),
+    Row("job", "open", "Open an archive", "engine.jobs.open:run", "files"),
+    Row("job", "info", "Describe an archive", "engine.jobs.info:run", "files"),
+    Row("job", "models", "List the models", "engine.jobs.models:run", "files"),
+    Row("job", "verify", "Score forecasts", "engine.jobs.verify:run", "files"),
+    Row("job", "sample", "Write a synthetic storm", "engine.jobs.sample:run", "files"),
+    Row("job", "export", "Export frames", "engine.jobs.export:run", "files"),
+    Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run", "display"),
+    Row("job", "rescore", "Score at other thresholds", "engine.jobs.rescore:run", "display"),
+    Row("job", "basemap", "Coasts and borders", "engine.jobs.basemap:run", "display"),
 )
 
 

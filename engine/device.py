@@ -1,0 +1,35 @@
+"""Which torch device a run gets."""
+
+from __future__ import annotations
+
+import os
+
+from engine.errors import WrongUsage
+
+CHOICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose(wish: str) -> str:
+    """The device for a wish: ``auto`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises WrongUsage if the wished device is not there.
+    """
+    if wish not in CHOICES:
+        raise WrongUsage(f"There is no device called '{wish}'. Known: {', '.join(CHOICES)}.")
+    if wish == "cpu":
+        return wish
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wish == "auto":
+        return next((name for name, there in available.items() if there), "cpu")
+    if not available[wish]:
+        raise WrongUsage(f"This machine offers torch no {wish} device; choose 'auto' or 'cpu'.")
+    return wish
+
+
+def leave_a_core_free() -> None:
+    """Keeps one core for the window while torch computes on the CPU."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

@@ -1,0 +1,1 @@
+"""What the screen and the exports draw, made without a screen: pictures in colours, contours, base map."""

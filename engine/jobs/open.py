@@ -1,0 +1,25 @@
+"""Open an archive: scan its files, hand the lazy sequence over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.archives import open_archive
+from engine.jobs.events import ArchiveOpened, Event, Finished
+from engine.jobs.scope import Scope
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """Files or folders that make one archive."""
+
+    paths: tuple[Path, ...]
+
+
+def run(request: OpenRequest, scope: Scope) -> Iterator[Event]:
+    """Yields ArchiveOpened; raises UnreadableInput."""
+    sequence = open_archive(request.paths, token=scope.token, report=scope.progress)
+    yield ArchiveOpened(sequence)
+    yield Finished({"frames": len(sequence), "skipped": len(sequence.skipped)})
