@@ -1,0 +1,187 @@
+"""The command line: arguments -> job -> answer. What a command does is in :mod:`engine.jobs`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine import __version__, printing
+from engine.errors import WrongUsage
+from engine.radar.scaling import RAIN_CLASSES
+from engine.terminal import answer, complain
+
+DEFAULT_THRESHOLDS = ",".join(f"{value:g}" for value in RAIN_CLASSES)
+paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there.")
+
+
+class Moment(click.ParamType[datetime]):
+    """A time of the form 2010-08-26T03:00 (UTC unless it says otherwise)."""
+
+    name = "ISO_TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"'{value}' is no ISO time such as 2010-08-26T03:00", param, ctx)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Thresholds(click.ParamType[tuple[float, ...]]):
+    """Rain rates in mm/h, separated by commas, rising."""
+
+    name = "MM_H,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is no list of numbers such as {DEFAULT_THRESHOLDS}", param, ctx)
+        if any(not 0 < n < 1e4 for n in numbers) or list(numbers) != sorted(set(numbers)):
+            self.fail(f"thresholds must be positive and rise: '{value}'", param, ctx)
+        return numbers
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """Two whole numbers with an x between them."""
+
+    name = "AxB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        first, _, second = str(value).lower().partition("x")
+        if not (first.isdigit() and second.isdigit()):
+            self.fail(f"'{value}' is no size such as 1280x720", param, ctx)
+        return int(first), int(second)
+
+
+thresholds_option = click.option("--thresholds", type=Thresholds(), default=DEFAULT_THRESHOLDS, show_default=True,
+                                 help="Rain rates in mm/h.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="stormdeck-engine")
+@click.option("-v", "--verbose", count=True, help="Log on stderr; twice for everything.")
+def cli(verbose: int) -> None:
+    """Precipitation nowcasting without a screen: everything that the window can compute."""
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    logging.basicConfig(level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s")
+
+
+@cli.command()
+@paths_argument
+@json_option
+def info(*, paths: tuple[Path, ...], as_json: bool) -> int:
+    """Describe an archive: format, times, grid, gaps, missing share, maximum."""
+    from engine.jobs.info import InfoRequest
+
+    return answer("info", InfoRequest(paths), as_json, printing.info)
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> int:
+    """List forecasters, deblurrers and downscalers."""
+    from engine.jobs.models import ModelsRequest
+
+    return answer("models", ModelsRequest(), as_json, printing.models)
+
+
+@cli.command()
+@paths_argument
+@click.option("--forecaster", required=True, help="A name that 'models' lists.")
+@click.option("--at", type=Moment(), help="Reference time (UTC).")
+@click.option("--index", type=int, help="Reference frame by number; negative from the end.")
+@click.option("--inputs", type=click.IntRange(1), default=5, show_default=True, help="Input frames.")
+@click.option("--lead-times", type=click.IntRange(1), default=20, show_default=True, help="Frames to forecast.")
+@click.option("--members", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--deblurrer", help="Sharpens the forecast.")
+@click.option("--downscaler", help="Refines the forecast in space and time.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Forecast file (.nc).")
+@json_option
+def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, index: int | None,
+             inputs: int, lead_times: int, members: int, deblurrer: str | None, downscaler: str | None,
+             device: str, seed: int, output: Path, as_json: bool) -> int:
+    """Forecast from the last frames up to a reference time."""
+    from engine.jobs.forecast import ForecastRequest
+
+    request = ForecastRequest(paths=paths, forecaster=forecaster, at=at, index=index, inputs=inputs,
+                              lead_times=lead_times, members=members, deblurrer=deblurrer, downscaler=downscaler,
+                              device=device, seed=seed, output=output)
+    return answer("forecast", request, as_json, printing.forecast)
+
+
+@cli.command()
+@click.argument("forecasts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--against", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="The archive that was observed.")
+@thresholds_option
+@click.option("--pool", type=click.IntRange(1), default=1, show_default=True, help="Maximum over windows of this size.")
+@json_option
+def verify(*, forecasts: tuple[Path, ...], against: tuple[Path, ...], thresholds: tuple[float, ...],
+           pool: int, as_json: bool) -> int:
+    """Score forecast files against what was observed, pooled over all of them."""
+    from engine.jobs.verify import VerifyRequest
+
+    return answer("verify", VerifyRequest(forecasts, against, thresholds, pool), as_json, printing.verify)
+
+
+@cli.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder, or a file .h5.")
+@click.option("--frames", type=click.IntRange(1, 5000), default=60, show_default=True)
+@click.option("--size", type=Size(), default="480x480", show_default=True, help="Rows x columns.")
+@click.option("--pixel-km", type=click.FloatRange(0.1, 20), default=1.0, show_default=True)
+@click.option("--step", "step_minutes", type=click.IntRange(1, 60), default=6, show_default=True, help="Minutes.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option
+def sample(*, output: Path, frames: int, size: tuple[int, int], pixel_km: float, step_minutes: int,
+           seed: int, as_json: bool) -> int:
+    """Write a synthetic storm as ODIM HDF5; it is labelled synthetic wherever it is shown."""
+    from engine.jobs.sample import SampleRequest
+
+    request = SampleRequest(output=output, frames=frames, size=size, pixel_km=pixel_km, step_minutes=step_minutes,
+                            seed=seed)
+    return answer("sample", request, as_json, printing.plain)
+
+
+@cli.command()
+@paths_argument
+@click.option("--forecast", "forecast_file", type=click.Path(path_type=Path), help="A forecast file beside it.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+              help=".png (a folder of frames), .gif, .mp4 or .nc.")
+@thresholds_option
+@click.option("--fps", type=click.IntRange(1, 60), default=8, show_default=True)
+@click.option("--size", type=Size(), default="1280x720", show_default=True, help="Width x height in pixels.")
+@click.option("--theme", type=click.Choice(["dark", "light"]), default="dark", show_default=True)
+@json_option
+def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
+           thresholds: tuple[float, ...], fps: int, size: tuple[int, int], theme: str, as_json: bool) -> int:
+    """Draw observed and predicted frames side by side, as pictures, an animation or a NetCDF file."""
+    from engine.jobs.export import ExportRequest
+
+    request = ExportRequest(output=output, paths=paths, forecast=forecast_file, thresholds=thresholds, fps=fps,
+                            size=size, theme=theme)
+    return answer("export", request, as_json, printing.plain)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the contract's exit code and never raises."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="stormdeck-engine",
+                        standalone_mode=False)
+    except click.exceptions.Abort:
+        return 6
+    except click.ClickException as problem:
+        problem.show()
+        return 2
+    except WrongUsage as problem:
+        complain(problem)
+        return problem.exit_code
+    return int(code or 0)

@@ -1,0 +1,128 @@
+"""ROVER: variational optical flow between the last frames, then advection of the last frame.
+
+Woo and Wong 2017, "Operational application of optical flow techniques to radar-based rainfall nowcasting";
+the benchmark paper's ROVER baselines (section 5.3, appendix D.4). docs/rover.md tells where we differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughInput
+from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
+from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, rain_rate_of_pixel, unit_pixel
+from engine.radar.units import ZR
+
+if TYPE_CHECKING:
+    from engine.forecasters.advection import Inflow
+    from engine.forecasters.optical_flow import Flow, FlowSettings
+
+_CENTRE_DBZ, _WIDTH_DBZ = 33.0, 4.0
+_FLOW_SHARE = 0.4
+"""Share of a run that the flow takes, for the progress bar."""
+
+
+class Transform(Enum):
+    """How rain rate becomes the grey levels between which motion is sought."""
+
+    LINEAR = "linear"
+    NONLINEAR = "nonlinear"
+
+    def grey(self, rain_rate: NDArray[np.float32], zr: ZR) -> NDArray[np.float32]:
+        """mm/h to 0..255, NaN stays NaN. LINEAR: the pixel law, linear in dBZ from -10 to 60. NONLINEAR:
+        arctan((dBZ - 33) / 4), rescaled (Woo and Wong 2017, equation 1)."""
+        unit = unit_pixel(rain_rate, zr)
+        return (unit if self is Transform.LINEAR else _stretch(unit)) * np.float32(255.0)
+
+    def rain_rate(self, grey: NDArray[np.float32], zr: ZR) -> NDArray[np.float32]:
+        """The way back: 0..255 to mm/h; a grey level of 0 is no rain."""
+        unit = np.asarray(grey, np.float32) / np.float32(255.0)
+        return rain_rate_of_pixel(unit if self is Transform.LINEAR else _unstretch(unit), zr)
+
+
+def _arctan_range() -> tuple[np.float32, np.float32]:
+    low, high = np.arctan((PIXEL_DBZ_MIN + np.array([0.0, PIXEL_DBZ_RANGE]) - _CENTRE_DBZ) / _WIDTH_DBZ)
+    return np.float32(low), np.float32(high)
+
+
+def _stretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = _arctan_range()
+    dbz = unit * np.float32(PIXEL_DBZ_RANGE) + np.float32(PIXEL_DBZ_MIN)
+    stretched = np.arctan((dbz - np.float32(_CENTRE_DBZ)) / np.float32(_WIDTH_DBZ))
+    return np.asarray((stretched - low) / (high - low), np.float32)
+
+
+def _unstretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = _arctan_range()
+    dbz = np.tan(np.clip(unit, 0.0, 1.0) * (high - low) + low) * np.float32(_WIDTH_DBZ) + np.float32(_CENTRE_DBZ)
+    pixel = (dbz - np.float32(PIXEL_DBZ_MIN)) / np.float32(PIXEL_DBZ_RANGE)
+    return np.where(unit <= 0, np.float32(0.0), pixel).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class RoverSettings:
+    """flow: an engine.forecasters.optical_flow.FlowSettings, None for its defaults. inflow: what comes in from
+    where nothing was measured, None for no data."""
+
+    flow: FlowSettings | None = None
+    inflow: Inflow | None = None
+
+
+@dataclass(frozen=True)
+class Rover:
+    """Flow in the transformed frames, the last rain-rate frame advected with one interpolation."""
+
+    transform: Transform
+    settings: RoverSettings = field(default_factory=RoverSettings)
+    min_inputs: int = 2
+
+    def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
+        from engine.forecasters.advection import Inflow, advect
+
+        flow = self.flow(inputs, context)
+        inflow = self.settings.inflow or Inflow.NO_DATA
+        fields = advect(inputs.frames[-1], flow, options.lead_times, context.token, inflow)
+        yield from _leads(fields, inputs, options, context)
+
+    def flow(self, inputs: Inputs, context: Context) -> Flow:
+        """The steady motion of the last frames, in cells per step. Raises NotEnoughInput, Cancelled."""
+        from engine.forecasters.optical_flow import FlowSettings, estimate_flow
+
+        _require(inputs, self.min_inputs)
+        context.progress(0.0, "finding motion")
+        return estimate_flow(
+            inputs.frames, lambda rates: self.transform.grey(rates, inputs.zr),
+            self.settings.flow or FlowSettings(), context.token, context.device,
+            lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
+
+
+def _require(inputs: Inputs, count: int) -> None:
+    if len(inputs.frames) < count:
+        raise NotEnoughInput(f"Optical flow needs {count} frames; {len(inputs.frames)} were given.")
+
+
+def _leads(fields: Iterator[NDArray[np.float32]], inputs: Inputs, options: Options,
+           context: Context) -> Iterator[LeadFrame]:
+    for lead, rain_rate in enumerate(fields, start=1):
+        context.progress(_FLOW_SHARE + (1.0 - _FLOW_SHARE) * lead / options.lead_times, "moving the last frame")
+        yield LeadFrame(lead * inputs.step_minutes, rain_rate)
+
+
+class RoverLinear(Rover):
+    """``rover-linear``: flow between frames in dBZ."""
+
+    def __init__(self, settings: RoverSettings | None = None) -> None:
+        super().__init__(Transform.LINEAR, settings or RoverSettings())
+
+
+class RoverNonlinear(Rover):
+    """``rover-nonlinear``: flow between frames after the arctangent of reflectivity."""
+
+    def __init__(self, settings: RoverSettings | None = None) -> None:
+        super().__init__(Transform.NONLINEAR, settings or RoverSettings())

@@ -1,0 +1,203 @@
+"""Run a forecast: inputs from an archive, frames lead time by lead time, scores where the truth is known."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import __version__, catalogue, device
+from engine.archives import open_archive
+from engine.errors import NotEnoughInput, WrongUsage
+from engine.export.forecast_file import ForecastHeader, ForecastWriter
+from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
+from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
+from engine.jobs.info import iso
+from engine.jobs.scope import Scope
+from engine.radar.scaling import RAIN_CLASSES, rain_bins
+from engine.radar.sequence import Field, RadarSequence, stack_rain_rate
+from engine.verification.counts import tally_pair
+
+MAX_LEAD_TIMES = 240
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Either an open ``sequence`` or ``paths``. ``at`` or ``index`` name the reference time; the last frame if
+    neither does. ``output``: a forecast file to write. ``score``: compare each lead time with the archive."""
+
+    sequence: RadarSequence | None = None
+    paths: tuple[Path, ...] = ()
+    forecaster: str = "persistence"
+    at: datetime | None = None
+    index: int | None = None
+    inputs: int = 5
+    lead_times: int = 20
+    members: int = 1
+    deblurrer: str | None = None
+    downscaler: str | None = None
+    device: str = "auto"
+    seed: int = 0
+    output: Path | None = None
+    thresholds: tuple[float, ...] = RAIN_CLASSES
+    score: bool = False
+
+
+def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
+    """Yields FrameReady (and ScoreReady) per lead time, then Finished with the contract's document.
+
+    Raises UnreadableInput, NotEnoughInput, NoWeights, WrongUsage, Cancelled; then no output file is left.
+    """
+    began = time.perf_counter()
+    _check(request)
+    forecaster: Forecaster = catalogue.load("forecaster", request.forecaster)()
+    sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress)
+    yield from _complaints(request, sequence)
+    inputs = gather(sequence, request, forecaster.min_inputs, scope)
+    place = device.choose(request.device)
+    context = Context(scope.token, scope.progress, place)
+    frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
+    leads: list[float] = []
+    for event in _deliver(frames, sequence, inputs, request):
+        scope.token.check()
+        if isinstance(event, FrameReady):
+            leads.append(event.lead_minutes)
+        yield event
+    yield Finished({
+        "output": str(request.output) if request.output else None,
+        "forecaster": request.forecaster,
+        "reference_time": iso(inputs.reference_time),
+        "lead_times_min": leads,
+        "seconds": round(time.perf_counter() - began, 3),
+        "device": place,
+        "peak_rss_mb": peak_rss_mb(),
+    })
+
+
+def gather(sequence: RadarSequence, request: ForecastRequest, needed: int, scope: Scope) -> Inputs:
+    """The input frames of a request, checked for gaps.
+
+    Raises NotEnoughInput if frames are missing, no frame lies at the wished time, or the grid is unusable.
+    """
+    count = max(request.inputs, needed)
+    last = reference_index(sequence, request.at, request.index)
+    indices = sequence.inputs_ending_at(last, count)
+    if sequence.step_minutes is None:
+        raise NotEnoughInput(f"{sequence.name}: one frame has no time step; a forecast needs at least two frames.")
+    scope.progress(None, "decoding the input frames")
+    frames = stack_rain_rate(sequence, indices)
+    times = tuple(sequence.frames[i].time for i in indices)
+    return Inputs(frames, times, sequence.step_minutes, sequence.grid, sequence.zr)
+
+
+def reference_index(sequence: RadarSequence, at: datetime | None, index: int | None) -> int:
+    """The frame that a request means; negative indices count from the end."""
+    if at is not None and index is not None:
+        raise WrongUsage("Name the reference time either by its time or by its index, not by both.")
+    if at is not None:
+        found = sequence.index_at(at)
+        if found is None or abs(sequence.frames[found].time - at) > (sequence.step or timedelta(seconds=2)) * 0.2:
+            first, last = sequence.frames[0].time, sequence.frames[-1].time
+            raise NotEnoughInput(f"{sequence.name}: no frame at {at:%Y-%m-%d %H:%M} UTC; the archive runs from "
+                                 f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}.")
+        return found
+    if index is None:
+        return len(sequence) - 1
+    if not -len(sequence) <= index < len(sequence):
+        raise NotEnoughInput(f"{sequence.name}: no frame {index}; there are {len(sequence)} frames.")
+    return index % len(sequence)
+
+
+def _check(request: ForecastRequest) -> None:
+    if not 1 <= request.lead_times <= MAX_LEAD_TIMES:
+        raise WrongUsage(f"The number of lead times must lie between 1 and {MAX_LEAD_TIMES}.")
+    if request.inputs < 1 or request.members < 1:
+        raise WrongUsage("A forecast needs at least one input frame and one member.")
+    for kind, name in (("deblurrer", request.deblurrer), ("downscaler", request.downscaler)):
+        if name is not None:
+            catalogue.row(kind, name)
+
+
+def _complaints(request: ForecastRequest, sequence: RadarSequence) -> Iterator[Event]:
+    if request.sequence is None:
+        for file in sequence.skipped:
+            yield Warned(f"skipped {file.path}: {file.reason}")
+
+
+def _deliver(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
+             request: ForecastRequest) -> Iterator[Event]:
+    """The frames as events, written to the output file on their way."""
+    if request.output is None:
+        yield from _events(frames, sequence, inputs, request)
+        return
+    with ForecastWriter(request.output, header(sequence, inputs, request)) as writer:
+        for event in _events(frames, sequence, inputs, request):
+            if isinstance(event, FrameReady):
+                writer.write(event.lead_minutes, event.rain_rate)
+            yield event
+
+
+def _events(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
+            request: ForecastRequest) -> Iterator[Event]:
+    for index, frame in enumerate(frames):
+        frame.rain_rate.flags.writeable = False
+        valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
+        yield FrameReady(index, frame.lead_minutes, valid, frame.rain_rate)
+        if request.score:
+            yield from score_lead(index, frame, valid, sequence, request.thresholds)
+
+
+def score_lead(index: int, frame: LeadFrame, valid: datetime, sequence: RadarSequence,
+               thresholds: tuple[float, ...]) -> Iterator[ScoreReady]:
+    """The comparison with the observation, if there is one. An ensemble is scored by its mean."""
+    truth = observation_at(sequence, valid)
+    if truth is None:
+        return
+    predicted = frame.rain_rate if frame.rain_rate.ndim == 2 else frame.rain_rate.mean(axis=0)
+    yield ScoreReady(index, frame.lead_minutes,
+                     tally_pair(truth, np.asarray(predicted, np.float32), zr=sequence.zr, bins=rain_bins(thresholds)))
+
+
+def observation_at(sequence: RadarSequence, valid: datetime) -> Field | None:
+    """The observed rain rate at a valid time, None where the archive has no frame within a fifth of a step."""
+    found = sequence.index_at(valid)
+    step = sequence.step
+    if found is None or step is None or abs(sequence.frames[found].time - valid) > step * 0.2:
+        return None
+    return sequence.rain_rate(found)
+
+
+def header(sequence: RadarSequence, inputs: Inputs, request: ForecastRequest) -> ForecastHeader:
+    """What the forecast file says about its origin."""
+    return ForecastHeader(
+        grid=inputs.grid, zr=inputs.zr, reference_time=inputs.reference_time, step_minutes=inputs.step_minutes,
+        forecaster=request.forecaster, deblurrer=request.deblurrer or "", downscaler=request.downscaler or "",
+        weights_sha256="", title=f"{request.forecaster} forecast from {sequence.name}",
+        source=sequence.layout.source or sequence.layout.format, synthetic=sequence.layout.synthetic,
+        history=f"stormdeck {__version__}: {request.forecaster}, {len(inputs.frames)} input frames",
+        members=request.members if request.members > 1 else None)
+
+
+def peak_rss_mb() -> float | None:
+    """Peak resident memory of this process in MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def to_dict(events: Iterator[Event]) -> dict[str, Any]:
+    """Runs a job to its end and returns its result; for callers that need no frames."""
+    result: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, Finished):
+            result = event.result
+    return result

@@ -1,0 +1,106 @@
+"""Runs a job in the terminal: progress and words on stderr, the answer on stdout, errors as exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from engine import catalogue
+from engine.cancel import CancelToken
+from engine.errors import Cancelled, StormdeckError
+from engine.jobs.events import Event, Finished, Progress, Warned
+from engine.jobs.scope import Scope
+
+Printer = Callable[[dict[str, Any]], None]
+
+
+class Terminal:
+    """Where a job's events go: a progress bar where stderr is a terminal, plain lines otherwise."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        self.console = Console(stderr=True, highlight=False)
+        self._bar = Bar(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self.console,
+                        transient=True, disable=not self.console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Terminal:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._bar.update(self._task, description=event.text, total=None if event.fraction is None else 1.0,
+                             completed=event.fraction or 0.0)
+        elif isinstance(event, Warned):
+            self.console.print(f"[yellow]warning:[/] {_plain(event.text)}")
+
+
+def run_job(kind: str, request: Any) -> dict[str, Any]:
+    """Runs a job of the catalogue to its end in this thread; Ctrl+C cancels it.
+
+    Raises StormdeckError of the kind that says what went wrong.
+    """
+    token = CancelToken()
+    previous = signal.signal(signal.SIGINT, _canceller(token))
+    result: dict[str, Any] = {}
+    try:
+        with Terminal() as terminal:
+            for event in catalogue.load("job", kind)(request, Scope(token, terminal.show)):
+                token.check()
+                terminal.show(event)
+                if isinstance(event, Finished):
+                    result = event.result
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return result
+
+
+def _canceller(token: CancelToken) -> Callable[[int, FrameType | None], None]:
+    def cancel(number: int, frame: FrameType | None) -> None:
+        token.cancel()
+
+    return cancel
+
+
+def answer(kind: str, request: Any, as_json: bool, printer: Printer) -> int:
+    """Runs a job, prints its answer, returns the exit code."""
+    try:
+        result = run_job(kind, request)
+    except Cancelled as stop:
+        complain(stop)
+        return stop.exit_code
+    except StormdeckError as error:
+        complain(error)
+        return error.exit_code
+    if as_json:
+        sys.stdout.write(json.dumps(result.get("models", result), allow_nan=False) + "\n")
+    else:
+        printer(result)
+    return 0
+
+
+def complain(error: StormdeckError) -> None:
+    """One line on stderr, and what to do about it."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[red]error:[/] {_plain(str(error))}")
+    if error.advice:
+        console.print(_plain(error.advice))
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
