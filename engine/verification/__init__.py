@@ -1,0 +1,1 @@
+"""Verification: counts of events, scores from counts, errors of fields, pooling, and the table of all leads."""
