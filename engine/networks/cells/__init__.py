@@ -1,0 +1,1 @@
+"""Recurrent cells, one file each; every wiring takes any of them."""

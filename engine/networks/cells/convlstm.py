@@ -1,0 +1,31 @@
+"""ConvLSTM without peepholes (Shi et al. 2015; DB-RNN and FFL papers)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engine.networks.cell import Flow, Place, SumConv, zeros
+
+State = tuple[Tensor, Tensor]
+
+
+class ConvLSTM(nn.Module):
+    """(i, f, g, o) = W_x * X + W_h * H;  C' = f C + i g;  H' = o tanh C'."""
+
+    uses_memory = False
+
+    def __init__(self, inputs: int, hidden: int, place: Place, kernel: int = 3) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.gates = SumConv((inputs, hidden), 4 * hidden, kernel)
+
+    def start(self, like: Tensor) -> State:
+        return zeros(like, self.hidden), zeros(like, self.hidden)
+
+    def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
+        hidden, cell = state
+        enter, forget, new, out = self.gates(flow.hidden, hidden).chunk(4, dim=1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
+        hidden = torch.sigmoid(out) * torch.tanh(cell)
+        return Flow(hidden, flow.memory), (hidden, cell), None
