@@ -34,6 +34,10 @@ class ScoreTable:
         before = self._tallies.get(float(lead_minutes))
         self._tallies[float(lead_minutes)] = tally if before is None else before + tally
 
+    def at(self, lead_minutes: float) -> Tally | None:
+        """What was added at a lead time so far."""
+        return self._tallies.get(float(lead_minutes))
+
     @property
     def lead_minutes(self) -> tuple[float, ...]:
         return tuple(sorted(self._tallies))

@@ -1,0 +1,195 @@
+"""Score forecast files against what was observed, pooled over all of them per lead time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from engine.archives import open_archive
+from engine.errors import NotEnoughInput, WrongUsage
+from engine.jobs.events import Event, Finished, ScoreReady, Warned
+from engine.jobs.scope import Scope
+from engine.radar.grid import Grid
+from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
+from engine.radar.sequence import Field, RadarSequence
+from engine.radar.units import ZR
+from engine.verification.counts import tally_pair
+from engine.verification.pooling import pool_pair
+from engine.verification.table import ScoreTable
+
+
+class Header(Protocol):
+    """What of a forecast file's header the comparison needs."""
+
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def zr(self) -> ZR: ...
+    @property
+    def forecaster(self) -> str: ...
+
+
+class Stored(Protocol):
+    """An open forecast file, as :func:`engine.archives.forecast_file.read_forecast` returns it."""
+
+    @property
+    def header(self) -> Header: ...
+    @property
+    def lead_minutes(self) -> Sequence[float]: ...
+    @property
+    def valid_times(self) -> Sequence[datetime]: ...
+    def frame(self, index: int) -> Field: ...
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """forecasts: forecast files. against: the archive that was observed. thresholds: mm/h, rising.
+    pool: maxima over windows of pool x pool pixels are compared instead of pixels."""
+
+    forecasts: tuple[Path, ...]
+    against: tuple[Path, ...]
+    thresholds: tuple[float, ...] = RAIN_CLASSES
+    pool: int = 1
+
+
+def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
+    """Yields ScoreReady after every comparison, with the tally of its lead time over the forecasts so far (the
+    newest of a lead time is the whole), then Finished with the contract's document.
+
+    The forecasts' Z-R pair is used for the observation too, so that both sides mean the same. An ensemble is
+    scored by its mean, which has data where every member has.
+
+    Raises WrongUsage, UnreadableInput, NotEnoughInput (grids differ, no lead time was observed), Cancelled.
+    """
+    bins = check_thresholds(request.thresholds)
+    _check(request)
+    forecasts = list(_open(request.forecasts, scope))
+    names = [Path(path).name for path in request.forecasts]
+    observed = open_archive(request.against, token=scope.token)
+    _check_fit(names, forecasts, observed)
+    observed = _with_zr_of(forecasts, observed)
+    table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)
+    yield from _complaints(forecasts, observed)
+    yield from _compare(forecasts, observed, table, bins, scope)
+    document = _document(table, forecasts, observed)
+    if len(document["missing_leads_min"]) == len(table.lead_minutes):
+        raise NotEnoughInput(_nothing_observed(forecasts, observed),
+                             advice="Choose the archive that holds the hours after the reference time.")
+    if document["missing_leads_min"]:
+        missing = ", ".join(f"{lead:g}" for lead in document["missing_leads_min"])
+        yield Warned(f"Nothing was observed at lead times {missing} min; their scores are empty.")
+    yield Finished(document)
+
+
+def check_thresholds(thresholds: Sequence[float]) -> RainBins:
+    """The bins that hold these thresholds. Raises WrongUsage unless they are positive and rise."""
+    values = tuple(float(t) for t in thresholds)
+    rising = all(b > a for a, b in itertools.pairwise(values))
+    if not values or not rising or not all(math.isfinite(t) and t > 0 for t in values):
+        given = ", ".join(f"{t:g}" for t in values) or "none given"
+        raise WrongUsage(f"Thresholds must be positive and rise: {given}.")
+    try:
+        return rain_bins(values)
+    except ValueError as problem:
+        raise WrongUsage(f"These thresholds cannot be counted together: {problem}.") from problem
+
+
+def observation_at(sequence: RadarSequence, valid: datetime) -> Field | None:
+    """The observed rain rate at a valid time, (ny, nx) mm/h; None where no frame lies within a fifth of a step
+    (a second where there is one frame only)."""
+    found = sequence.index_at(valid)
+    tolerance = timedelta(seconds=1) if sequence.step is None else sequence.step * 0.2
+    if found is None or abs(sequence.frames[found].time - valid) > tolerance:
+        return None
+    return sequence.rain_rate(found)
+
+
+def _check(request: VerifyRequest) -> None:
+    if not request.forecasts or not request.against:
+        raise WrongUsage("Verification needs at least one forecast file and an observed archive.")
+    if request.pool < 1:
+        raise WrongUsage(f"A pooling window holds at least one pixel, not {request.pool}.")
+
+
+def _open(paths: Sequence[Path], scope: Scope) -> Iterator[Stored]:
+    from engine.archives.forecast_file import read_forecast
+
+    for path in paths:
+        scope.token.check()
+        yield read_forecast(Path(path))
+
+
+def _check_fit(names: Sequence[str], forecasts: Sequence[Stored], observed: RadarSequence) -> None:
+    for name, forecast in zip(names, forecasts, strict=True):
+        if not forecast.header.grid.same_as(observed.grid):
+            here, there = forecast.header.grid.shape, observed.grid.shape
+            raise NotEnoughInput(
+                f"The forecast {name} (grid {here[0]} x {here[1]}) and the archive {observed.name} "
+                f"(grid {there[0]} x {there[1]}) do not lie on the same grid.",
+                advice="Choose the archive that the forecast was made from.")
+
+
+def _with_zr_of(forecasts: Sequence[Stored], observed: RadarSequence) -> RadarSequence:
+    pairs = {forecast.header.zr for forecast in forecasts}
+    if len(pairs) > 1:
+        raise WrongUsage("The forecasts were made with different Z-R pairs and cannot be pooled: "
+                         + "; ".join(sorted(str(pair) for pair in pairs)) + ".")
+    zr = pairs.pop()
+    return observed if zr == observed.zr else observed.with_zr(zr)
+
+
+def _complaints(forecasts: Sequence[Stored], observed: RadarSequence) -> Iterator[Event]:
+    for file in observed.skipped:
+        yield Warned(f"skipped {file.path}: {file.reason}")
+    names = sorted({forecast.header.forecaster for forecast in forecasts})
+    if len(names) > 1:
+        yield Warned(f"The scores mix several forecasters: {', '.join(names)}.")
+
+
+def _compare(forecasts: Sequence[Stored], observed: RadarSequence, table: ScoreTable, bins: RainBins,
+             scope: Scope) -> Iterator[ScoreReady]:
+    total, done = sum(len(f.lead_minutes) for f in forecasts), 0
+    for forecast in forecasts:
+        for index, (lead, valid) in enumerate(zip(forecast.lead_minutes, forecast.valid_times, strict=True)):
+            scope.progress(done / total, f"scoring {valid:%Y-%m-%d %H:%M} UTC, {lead:g} min ahead")
+            done += 1
+            truth = observation_at(observed, valid)
+            if truth is None:
+                continue
+            predicted = _one_field(forecast.frame(index))
+            if table.pool > 1:
+                truth, predicted = pool_pair(truth, predicted, table.pool)
+            table.add(lead, tally_pair(truth, predicted, zr=observed.zr, bins=bins, check=scope.token.check))
+            yield ScoreReady(index, lead, table.at(lead))
+    scope.progress(1.0, "scored")
+
+
+def _one_field(rain_rate: Field) -> Field:
+    return rain_rate if rain_rate.ndim == 2 else np.asarray(rain_rate.mean(axis=0), np.float32)
+
+
+def _document(table: ScoreTable, forecasts: Sequence[Stored], observed: RadarSequence) -> dict[str, Any]:
+    return table.to_json() | {
+        "forecasts": len(forecasts),
+        "forecasters": sorted({forecast.header.forecaster for forecast in forecasts}),
+        "against": observed.name,
+        "zr": {"a": observed.zr.a, "b": observed.zr.b},
+    }
+
+
+def _nothing_observed(forecasts: Sequence[Stored], observed: RadarSequence) -> str:
+    times = [time for forecast in forecasts for time in forecast.valid_times]
+    if not times:
+        return "The forecast files hold no lead time."
+    first, last = observed.times[0], observed.times[-1]
+    compared = any(observation_at(observed, time) is not None for time in times)
+    what = "shares no valid pixel with the forecasts" if compared else "holds no frame at their valid times"
+    return (f"{observed.name} ({first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC) {what} "
+            f"({min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC).")
