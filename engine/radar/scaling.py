@@ -74,9 +74,9 @@ def _edges(thresholds: tuple[float, ...]) -> NDArray[np.float32]:
         raise ValueError(f"thresholds must lie between 0 and 10000 mm/h: {thresholds}")
     fixed = np.array(wished, np.float64)
     for edge in _ROUND_EDGES:  # a round edge yields to a threshold that is nearly the same
-        if fixed.size == 0 or np.abs(np.log(fixed / edge)).min() > 0.02:
+        if fixed.size == 0 or (fixed.size < _EDGE_COUNT and np.abs(np.log(fixed / edge)).min() > 0.02):
             fixed = np.append(fixed, edge)
-    fixed = np.sort(fixed)[: _EDGE_COUNT]
+    fixed = np.sort(fixed)
     while fixed.size < _EDGE_COUNT:  # fill the widest (logarithmic) gaps
         gaps = np.diff(np.log(fixed))
         pieces = np.maximum(1, np.round(gaps / gaps.sum() * (_EDGE_COUNT - 1))).astype(int)
