@@ -54,7 +54,8 @@ class PackageManager:
 
     def run(self, command: tuple[str, ...]) -> bool:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        return subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode == 0
+        done = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        return done.returncode == 0
 
 
 def is_root() -> bool:

@@ -38,8 +38,13 @@ def main() -> int:
 
 def fingerprint() -> str:
     """Changes with the requirements, the interpreter and the place of the working tree."""
-    facts = [(ROOT / "pyproject.toml").read_text(encoding="utf-8"), sys.version, sys.base_prefix, str(ROOT)]
+    facts = [(ROOT / "pyproject.toml").read_text(encoding="utf-8"), interpreter(), sys.base_prefix, str(ROOT)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def interpreter() -> str:
+    """What compiled packages depend on; a bug-fix release of Python keeps the environment."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def is_ready(dev: bool) -> bool:
@@ -67,7 +72,10 @@ def get_ensurepip() -> bool:
     if manager is None or manager.name != "apt-get":
         say("Install the part of Python that holds 'venv' and 'ensurepip', then repeat the command.")
         return False
-    return manager.install((package,)) and has_ensurepip()
+    if not manager.install((package,)):
+        return False
+    # the package manager may have replaced this very interpreter: go on with the one that is there now
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def create() -> None:
@@ -81,12 +89,12 @@ def create() -> None:
 
 def works(python: Path) -> bool:
     """Whether it starts, has pip, and is of the same Python version as this one."""
-    code = "import sys, pip; print(sys.version)"
+    code = "import sys, pip; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
     try:
         answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return answer.returncode == 0 and answer.stdout.strip() == sys.version.strip()
+    return answer.returncode == 0 and answer.stdout.strip() == interpreter()
 
 
 def install(dev: bool) -> int:
@@ -95,8 +103,9 @@ def install(dev: bool) -> int:
     STAMP.unlink(missing_ok=True)
     UNFINISHED.touch()
     target = ".[dev]" if dev else "."
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
     command = [venv_python(), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--prefer-binary",
-               "--quiet", "--editable", target]
+               *quiet, "--editable", target]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     if status < 0:
         return 1

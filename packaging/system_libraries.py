@@ -23,7 +23,7 @@ from package_manager import PackageManager, say
 DRAWING = ("Qt/lib/libQt6Core.so.6", "Qt/lib/libQt6Gui.so.6", "Qt/lib/libQt6Widgets.so.6", "Qt/lib/libQt6Svg.so.6",
            "Qt/lib/libQt6Test.so.6", "Qt/plugins/platforms/libqoffscreen.so")
 X11 = ("Qt/plugins/platforms/libqxcb.so",)
-WAYLAND = ("Qt/plugins/platforms/libqwayland.so", "Qt/plugins/platforms/libqwayland-generic.so")
+WAYLAND = ("Qt/plugins/platforms/libqwayland.so",)
 
 # soname: package of Debian and Ubuntu, package of Arch. Fedora and openSUSE take the soname itself.
 PACKAGES = {
