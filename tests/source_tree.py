@@ -14,11 +14,13 @@ PACKAGES = ("app", "engine", "resources")
 
 @dataclass(frozen=True)
 class Import:
-    """An import statement's target. lazy: inside a function, so it does not run when the module is imported."""
+    """An import statement's target. lazy: inside a function, so it does not run when the module is imported.
+    typing: read by the type checker only, so it never runs."""
 
     target: str
     line: int
     lazy: bool
+    typing: bool
 
 
 @cache
@@ -46,17 +48,18 @@ def tree(path: Path) -> ast.Module:
 @cache
 def imports(path: Path) -> tuple[Import, ...]:
     """Every import of a file, those inside functions too; `from package import module` names the module."""
-    return tuple(_walk(tree(path), lazy=False))
+    return tuple(_walk(tree(path), lazy=False, typing=False))
 
 
-def _walk(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+def _walk(node: ast.AST, *, lazy: bool, typing: bool) -> Iterator[Import]:
     if isinstance(node, ast.Import):
-        yield from (Import(alias.name, node.lineno, lazy) for alias in node.names)
+        yield from (Import(alias.name, node.lineno, lazy, typing) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        yield from (Import(_target(node, alias.name), node.lineno, lazy) for alias in node.names)
-    inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _for_type_checking(node)
+        yield from (Import(_target(node, alias.name), node.lineno, lazy, typing) for alias in node.names)
+    lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    typing = typing or _for_type_checking(node)
     for child in ast.iter_child_nodes(node):
-        yield from _walk(child, lazy=inside)
+        yield from _walk(child, lazy=lazy, typing=typing)
 
 
 def _target(node: ast.ImportFrom, name: str) -> str:

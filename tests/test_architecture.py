@@ -49,7 +49,7 @@ ROOMS = {
     "engine.synthetic": Room(("engine.radar",), ("numpy", "scipy", "h5py", "pyproj")),
     "engine.display": Room(("engine.radar",), ("numpy", "contourpy")),
     "engine.export": Room(("engine.radar", "engine.verification", "engine.display"),
-                          ("numpy", "PIL", "av", "netCDF4", "contourpy", "pyproj")),
+                          ("numpy", "PIL", "av", "h5py", "netCDF4", "contourpy", "pyproj")),
     "engine.jobs": Room((*ALL_ROOMS, "engine.catalogue", "resources")),
     "engine.device": Room((), ("torch",)),
     "engine.catalogue": Room(),
@@ -98,12 +98,18 @@ def may_import(module: str, target: str) -> bool:
     return any(within(target, prefix) for prefix in room.ours)
 
 
+def is_a_borrowed_type(found: source_tree.Import) -> bool:
+    """Somebody else's class named for the type checker; ours must keep to the table there too."""
+    return found.typing and found.target.split(".")[0] not in (*OURS, "PySide6", "torch")
+
+
 @pytest.mark.parametrize("module", sorted(source_tree.modules()))
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     path = source_tree.modules()[module]
     assert module in FREE or room_of(module), f"{module} stands in no room: add it to ROOMS, or move it into one"
     wrong = [f"{path.relative_to(ROOT)}:{found.line} imports {found.target}"
-             for found in source_tree.imports(path) if not may_import(module, found.target)]
+             for found in source_tree.imports(path)
+             if not may_import(module, found.target) and not is_a_borrowed_type(found)]
     assert not wrong, "\n".join(wrong)
 
 
@@ -134,7 +140,7 @@ def test_the_table_of_rooms_says_what_is_meant(module: str, target: str, allowed
 def test_no_circle_of_imports() -> None:
     known = source_tree.modules()
     graph = {name: {found.target for found in source_tree.imports(path)
-                    if not found.lazy and found.target in known and not within(name, found.target)}
+                    if not (found.lazy or found.typing) and found.target in known and not within(name, found.target)}
              for name, path in known.items()}
     ring = source_tree.circle(graph)
     assert not ring, " -> ".join(ring)
