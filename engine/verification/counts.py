@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,16 +121,17 @@ class Tally:
         if wrong:
             raise ValueError(f"{wrong} mm/h is no edge of the bins that were counted; count again with its bins")
         at = np.array([place for place in positions if place is not None], np.intp)
-        both, observed, predicted = _exceedances(self.joint)
-        return _table(tuple(float(t) for t in thresholds), both[at], observed[at], predicted[at], self.pixels)
+        both, observed, predicted = _exceedances(self.joint, at)
+        return _table(tuple(float(t) for t in thresholds), both, observed, predicted, self.pixels)
 
 
-def _exceedances(joint: Counts) -> tuple[Counts, Counts, Counts]:
-    """Pixels at or above each bin: in both fields, in the observation, in the prediction; (256,) each."""
-    observed = joint.sum(axis=1)[::-1].cumsum()[::-1]
-    predicted = joint.sum(axis=0)[::-1].cumsum()[::-1]
-    both = joint[::-1, ::-1].cumsum(axis=0).cumsum(axis=1)[::-1, ::-1].diagonal()
-    return both, observed, predicted
+def _exceedances(joint: Counts, at: NDArray[np.intp]) -> tuple[Counts, Counts, Counts]:
+    """Pixels in the bins from ``at`` (K,) upwards: in both fields, in the observation, in the prediction."""
+    levels, place = np.unique(at, return_inverse=True)
+    starts = np.concatenate([[0], levels])
+    classes = np.add.reduceat(np.add.reduceat(joint, starts, axis=0), starts, axis=1)
+    above = classes[::-1, ::-1].cumsum(axis=0).cumsum(axis=1)[::-1, ::-1]
+    return above.diagonal()[1:][place], above[1:, 0][place], above[0, 1:][place]
 
 
 def _table(thresholds: tuple[float, ...], both: Counts, observed: Counts, predicted: Counts,
@@ -248,16 +250,21 @@ def _error_sums(observed: NDArray[np.float32], predicted: NDArray[np.float32], u
                 zr: ZR) -> ErrorSums:
     """Only pixels where the fields differ are looked at; elsewhere, as where neither has rain, all errors are 0."""
     active = np.flatnonzero(usable & (observed != predicted))
-    truth, forecast = observed[active], predicted[active]
-    weights = np.asarray(BALANCED_WEIGHTS).take(np.searchsorted(_CLASS_EDGES, truth, side="right"))
+    truth, forecast = observed.take(active), predicted.take(active)
     difference = np.subtract(unit_pixel(forecast, zr), unit_pixel(truth, zr), dtype=np.float64)
     rate = np.subtract(forecast, truth, dtype=np.float64)
     absolute, squared = np.abs(difference), difference * difference
-    return ErrorSums(float(squared.sum()), float(absolute.sum()), float(weights @ squared),
-                     float(weights @ absolute), float(rate @ rate), float(np.abs(rate).sum()))
+    weights = _weight_of_bin().take(rain_bins()(truth))
+    # sums of products rather than dot products: BLAS would wake its threads beside the window's
+    return ErrorSums(float(squared.sum()), float(absolute.sum()), float((weights * squared).sum()),
+                     float((weights * absolute).sum()), float((rate * rate).sum()), float(np.abs(rate).sum()))
 
 
-_CLASS_EDGES = np.array(RAIN_CLASSES, np.float32)
+@lru_cache(maxsize=1)
+def _weight_of_bin() -> NDArray[np.float64]:
+    """(256,) weight by default bin, of which the class limits are edges."""
+    classes = np.searchsorted(np.array(RAIN_CLASSES, np.float32), rain_bins().values(), side="right")
+    return np.asarray(BALANCED_WEIGHTS).take(np.minimum(classes, len(RAIN_CLASSES)))
 
 
 def _same_shape(first: NDArray[np.generic], *others: NDArray[np.generic] | None) -> None:

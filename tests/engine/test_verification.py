@@ -102,6 +102,13 @@ def test_a_value_on_the_threshold_is_an_event_and_the_float_below_is_none(thresh
     assert as_rows(table).ravel().tolist() == [2, 0, 0, 1]
 
 
+def test_thresholds_may_come_in_any_order_and_twice():
+    observed, predicted, thresholds = storm(1), storm(2), (10.0, 0.5, 10.0, 2.0)
+    table = tally_pair(observed, predicted, zr=HKO7).contingency(thresholds)
+    assert (as_rows(table) == slow_counts(observed, predicted, thresholds)).all()
+    assert tally_pair(observed, predicted, zr=HKO7).contingency(()).tp.shape == (0,)
+
+
 def test_a_frame_larger_than_a_block_is_counted_once(monkeypatch):
     monkeypatch.setattr("engine.verification.counts._BLOCK", 1000)
     observed, predicted = storm(4), storm(5)
