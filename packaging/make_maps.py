@@ -58,18 +58,21 @@ def coasts_and_borders(topology: dict[str, Any]) -> tuple[list[Line], list[Line]
         uses.update(set(references(country)))
     arcs = arcs_of(topology)
     coast = [part for index, count in uses.items() if count == 1 for part in without_seam(arcs[index])]
-    return coast, [arcs[index] for index, count in uses.items() if count > 1]
+    border = [part for index, count in uses.items() if count > 1 for part in without_seam(arcs[index])]
+    return coast, border
 
 
 def lakes(topology: dict[str, Any]) -> list[Line]:
     arcs = arcs_of(topology)
-    return [arcs[index] for index in sorted(set(references(topology["objects"]["lakes"])))]
+    return [part for index in sorted(set(references(topology["objects"]["lakes"])))
+            for part in without_seam(arcs[index])]
 
 
 def without_seam(line: Line) -> list[Line]:
     """Cuts the edges of the map away: pieces along 180 degrees and along the foot of Antarctica."""
     on_edge = (np.abs(line[:, 0]) > 179.99) | (line[:, 1] < -84.9)
-    breaks = np.flatnonzero(on_edge[1:] & on_edge[:-1]) + 1
+    leaps = np.abs(np.diff(line[:, 0])) > 180.0
+    breaks = np.flatnonzero((on_edge[1:] & on_edge[:-1]) | leaps) + 1
     return [part for part in np.split(line, breaks) if len(part) > 1]
 
 

@@ -17,6 +17,7 @@ KNOWN = (
     ("zypper", (), ("zypper", "--non-interactive", "--quiet", "install", "--no-recommends")),
     ("pacman", (), ("pacman", "-Sy", "--noconfirm", "--needed")),
 )
+QUIET = ("-q", "-qq", "--quiet")
 
 
 def say(text: str) -> None:
@@ -35,9 +36,9 @@ class PackageManager:
         return next((cls(*row) for row in KNOWN if shutil.which(row[0])), None)
 
     def command(self, packages: tuple[str, ...], *, prefix: tuple[str, ...] = ("sudo",)) -> str:
-        """What a person would type: one line for a shell."""
-        steps = [step for step in (self.refresh, self.add + packages) if step]
-        return " && ".join(shlex.join(prefix + step) for step in steps)
+        """What a person would type: one line for a shell, which may talk."""
+        steps = [prefix + step for step in (self.refresh, self.add + packages) if step]
+        return " && ".join(shlex.join(word for word in step if word not in QUIET) for step in steps)
 
     def install(self, packages: tuple[str, ...]) -> bool:
         """Whether they were installed; where not, the command was printed."""
