@@ -1,0 +1,1 @@
+"""Everything drawn in the window: maps, colour bar, score curves and the timeline."""

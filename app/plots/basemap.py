@@ -1,0 +1,190 @@
+"""Coasts, borders and graticule with labels at the edges, and the scale bar: drawn once per view, then blitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
+from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+
+from app.plots.contours import line_path
+from app.plots.map_view import Layer, Placement
+from app.theme import DARK, Theme
+
+_FAINT = {"coast": 1.0, "lake": 0.7, "border": 0.7, "river": 0.4}
+_KM_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+HALO = 3
+
+
+class MapLine(Protocol):
+    """A line of the map: what it is and its points (N, 2) in grid coordinates."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def xy(self) -> NDArray[np.floating]: ...
+
+
+class BasemapItem(Layer):
+    """Thin calm lines over the radar picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theme: Theme = DARK
+        self.opacity_of_lines = 0.75
+        self._lines: list[tuple[str, QPainterPath]] = []
+        self._graticule: Sequence[MapLine] = ()
+        self._grid_path = QPainterPath()
+        self._font = QFont()
+        self._font.setPixelSize(11)
+        self._cached: QImage | None = None
+        self._visible = False
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(0, 0, self.place.width, self.place.height)
+
+    def set_lines(self, lines: Sequence[MapLine], graticule: Sequence[MapLine] = ()) -> None:
+        by_kind: dict[str, list[MapLine]] = {}
+        for line in lines:
+            by_kind.setdefault(str(line.kind), []).append(line)
+        self._lines = [(kind, _path(same)) for kind, same in by_kind.items()]
+        self._graticule, self._grid_path = tuple(graticule), _path(graticule)
+        self.refresh()
+
+    def set_shown(self, shown: bool) -> None:
+        """Nothing is drawn where no grid is."""
+        self._visible = shown
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.refresh()
+
+    def set_opacity(self, opacity: float) -> None:
+        """0 (no lines) to 1."""
+        self.opacity_of_lines = min(max(opacity, 0.0), 1.0)
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._cached = None
+        self.update()
+
+    def set_place(self, place: Placement) -> None:
+        if place != self.place:
+            self._cached = None
+        super().set_place(place)
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        if not self._visible:
+            return
+        if self._cached is None:
+            self._cached = self._render()
+        painter.drawImage(0, 0, self._cached)
+
+    def _render(self) -> QImage:
+        place = self.place
+        image = QImage(round(place.width * place.ratio), round(place.height * place.ratio),
+                       QImage.Format.Format_ARGB32_Premultiplied)
+        image.setDevicePixelRatio(place.ratio)
+        image.fill(0)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setTransform(place.transform())
+        self._draw_lines(painter)
+        painter.resetTransform()
+        painter.setFont(self._font)
+        used = [self._draw_scale(painter)]
+        self._draw_labels(painter, used)
+        painter.end()
+        return image
+
+    def _draw_lines(self, painter: QPainter) -> None:
+        self._stroke(painter, self._grid_path, 0.28 * self.opacity_of_lines)
+        for kind, path in self._lines:
+            self._stroke(painter, path, _FAINT.get(kind, 0.7) * self.opacity_of_lines)
+
+    def _stroke(self, painter: QPainter, path: QPainterPath, opacity: float) -> None:
+        colour = QColor(self.theme.coast)
+        colour.setAlphaF(opacity)
+        pen = QPen(colour, 1.0)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
+        painter.drawPath(path)
+
+    def _draw_scale(self, painter: QPainter) -> QRectF:
+        longest = max(60.0, self.place.width * 0.2)
+        fitting = [km for km in _KM_STEPS if km * self.place.km_pixels <= longest]
+        km = fitting[-1] if fitting else _KM_STEPS[0]
+        length = km * self.place.km_pixels
+        right, base = self.place.width - 14.0, self.place.height - 12.0
+        bar = QPainterPath(QPointF(right - length, base - 5))
+        for point in (QPointF(right - length, base), QPointF(right, base), QPointF(right, base - 5)):
+            bar.lineTo(point)
+        for colour, width in ((self.theme.map, 4.0), (self.theme.map_text, 1.6)):
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawPath(bar)
+        text = f"{km} km"
+        wide = QFontMetricsF(self._font).horizontalAdvance(text)
+        halo_text(painter, QPointF(right - length / 2 - wide / 2, base - 7), text, self.theme)
+        left = min(right - length, right - length / 2 - wide / 2)
+        return QRectF(left - 10, base - 28, right - left + 24, 40)
+
+    def _draw_labels(self, painter: QPainter, used: list[QRectF]) -> None:
+        metrics = QFontMetricsF(self._font)
+        for line in self._graticule:
+            label = str(getattr(line, "label", "") or "")
+            point = self._edge(line, label) if label else None
+            if point is None:
+                continue
+            wide, high = metrics.horizontalAdvance(label), metrics.height()
+            x = min(max(point.x() + 4, 4.0), self.place.width - wide - 4)
+            y = min(max(point.y() - 4, high + 2), self.place.height - 5.0)
+            rect = QRectF(x - 4, y - high, wide + 8, high + 4)
+            if not any(rect.intersects(other) for other in used):
+                used.append(rect)
+                halo_text(painter, QPointF(x, y), label, self.theme)
+
+    def _edge(self, line: MapLine, label: str) -> QPointF | None:
+        """Where a parallel meets the left edge, a meridian the bottom edge."""
+        xy = np.asarray(line.xy, np.float64)
+        px, py = self.place.ax * xy[:, 0] + self.place.bx, self.place.by - self.place.ay * xy[:, 1]
+        parallel = label.rstrip()[-1:] in "NS" if label.rstrip()[-1:] in "NSEW" else np.ptp(px) > np.ptp(py)
+        along, across, limit, edge = ((px, py, self.place.height, 0.0) if parallel
+                                      else (py, px, self.place.width, float(self.place.height)))
+        inside = (across >= 0) & (across <= limit) & (along >= 0)
+        inside &= along <= (self.place.width if parallel else self.place.height)
+        crossing = np.flatnonzero((along[:-1] - edge) * (along[1:] - edge) <= 0)
+        for i in crossing:
+            step = along[i + 1] - along[i]
+            at = across[i] + (across[i + 1] - across[i]) * ((edge - along[i]) / step if step else 0.0)
+            if np.isfinite(at) and 0 <= at <= limit:
+                return QPointF(edge, at) if parallel else QPointF(at, edge)
+        seen = np.flatnonzero(inside)
+        if seen.size == 0:
+            return None
+        i = int(seen[np.argmin(along[seen])] if parallel else seen[np.argmax(along[seen])])
+        return QPointF(float(px[i]), float(py[i]))
+
+
+def halo_text(painter: QPainter, base: QPointF, text: str, theme: Theme) -> None:
+    """Text that reads on any ground: an outline in the colour of the map behind it."""
+    path = QPainterPath()
+    path.addText(base, painter.font(), text)
+    painter.setPen(QPen(QColor(theme.map), HALO, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap,
+                        Qt.PenJoinStyle.RoundJoin))
+    painter.drawPath(path)
+    painter.setPen(QColor(theme.map_text))
+    painter.drawText(base, text)
+
+
+def _path(lines: Sequence[MapLine]) -> QPainterPath:
+    if not lines:
+        return QPainterPath()
+    points = [np.asarray(line.xy, np.float32) for line in lines]
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in points])])
+    return line_path(np.concatenate(points), np.unique(starts))
