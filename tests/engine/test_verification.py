@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from engine.archives import open_archive
 from engine.radar.scaling import NO_DATA, RAIN_CLASSES, rain_bins
 from engine.radar.units import HKO7, MARSHALL_PALMER
 from engine.verification import fields, scores
@@ -238,6 +239,35 @@ def test_scores_agree_with_scikit_learn():
     assert scores.hss(*counts)[0] == pytest.approx(metrics.cohen_kappa_score(seen, foreseen))  # the same formula
     assert scores.pod(*counts)[0] == pytest.approx(metrics.recall_score(seen, foreseen))
     assert scores.success_ratio(*counts)[0] == pytest.approx(metrics.precision_score(seen, foreseen))
+
+
+def test_counts_and_scores_agree_with_the_scores_library():
+    categorical = pytest.importorskip("scores.categorical")
+    xarray = pytest.importorskip("xarray")
+    observed, predicted = storm(8), storm(9)
+    operator = categorical.ThresholdEventOperator(default_event_threshold=5.0)
+    manager = operator.make_contingency_manager(xarray.DataArray(predicted), xarray.DataArray(observed))
+    table = tally_pair(observed, predicted, zr=HKO7).contingency((5.0,))
+    theirs = manager.get_counts()
+    names = ("tp_count", "fn_count", "fp_count", "tn_count")
+    assert as_rows(table).ravel().tolist() == [int(theirs[name]) for name in names]
+    counts = (table.tp, table.fn, table.fp, table.tn)
+    for ours, name in ((scores.csi, "critical_success_index"), (scores.hss, "heidke_skill_score"),
+                       (scores.pod, "hit_rate"), (scores.far, "false_alarm_ratio"), (scores.bias, "frequency_bias")):
+        assert ours(*counts)[0] == pytest.approx(float(getattr(manager, name)()))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("event", ["knmi/2010-08-26", "mch-aqc/2015-05-15"])
+def test_real_frames_count_as_the_slow_version(real_data, event):
+    files = sorted(path for path in (real_data / event).iterdir() if path.is_file())[20:23]
+    sequence = open_archive(files)
+    observed, predicted = sequence.rain_rate(2), sequence.rain_rate(0)
+    thresholds = (0.12, 0.5, 2.0, 5.0, 10.0, 30.0)
+    tally = tally_pair(observed, predicted, zr=sequence.zr, bins=rain_bins(thresholds))
+    assert (as_rows(tally.contingency(thresholds)) == slow_counts(observed, predicted, thresholds)).all()
+    assert tally.pixels == np.count_nonzero(np.isfinite(observed) & np.isfinite(predicted))
+    assert 0.3 < float(scores.csi(*as_rows(tally.contingency((0.5,))))[0]) < 1.0  # ten minutes apart
 
 
 # fields
