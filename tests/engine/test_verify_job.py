@@ -219,3 +219,25 @@ def test_progress_ends_at_one(score):
     score([forecast()], archive(), scope=Scope(emit=said.append))
     assert said[0].fraction == 0.0
     assert said[-1].fraction == 1.0
+
+
+def test_files_from_end_to_end(tmp_path):
+    """Forecast files on disk, scored against another forecast file that serves as the archive."""
+    writing = pytest.importorskip("engine.export.forecast_file")
+    pytest.importorskip("engine.archives.forecast_file")
+
+    def write(name: str, seed: int) -> Path:
+        header = writing.ForecastHeader(
+            grid=grid(), zr=HKO7, reference_time=START, step_minutes=5.0, forecaster="persistence", deblurrer="",
+            downscaler="", weights_sha256="", title="test", source="test", synthetic=True, history="test", members=None)
+        with writing.ForecastWriter(tmp_path / name, header) as writer:
+            for lead in (5, 10, 15):
+                writer.write(float(lead), rain(seed + lead))
+        return tmp_path / name
+
+    forecast_file, truth = write("forecast.nc", 100), write("truth.nc", 0)
+    events = list(verify.run(VerifyRequest((forecast_file,), (truth,)), Scope()))
+    tallies = [event.tally for event in events if isinstance(event, ScoreReady)]
+    for tally, lead in zip(tallies, (5, 10, 15), strict=True):
+        assert (tally.joint == tally_pair(rain(lead), rain(100 + lead), zr=HKO7).joint).all()
+    assert events[-1].result["zr"] == {"a": pytest.approx(58.53), "b": pytest.approx(1.56)}
