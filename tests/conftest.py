@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before Qt is loaded: tests look the same with and without a display
 
 ROOT = Path(__file__).resolve().parents[1]
 
