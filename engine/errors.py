@@ -48,6 +48,24 @@ def _rebuild_unreadable(path: str, reason: str, tried: str, advice: str) -> Unre
     return UnreadableInput(path, reason, tried=tried, advice=advice)
 
 
+class UnwritableOutput(StormdeckError):
+    """A file cannot be written: no such folder, no permission, disk full."""
+
+    advice = "Choose another folder or free some space."
+
+    def __init__(self, path: Path | str, reason: str, *, advice: str | None = None) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"Cannot write {self.path}: {reason}", advice=advice)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_unwritable, (self.path, self.reason, self.advice))
+
+
+def _rebuild_unwritable(path: str, reason: str, advice: str) -> UnwritableOutput:
+    return UnwritableOutput(path, reason, advice=advice)
+
+
 class NotEnoughInput(StormdeckError):
     """The archive is readable but lacks what the request needs (frames, an even step, a grid)."""
 
