@@ -42,9 +42,9 @@ class Gate(nn.Module):
         mixed = self.mix(self.far(self.near(x)))
         if self.squeeze is None:
             value, gate = mixed.chunk(2, dim=1)
-            return value * torch.sigmoid(gate)
+            return torch.as_tensor(value * torch.sigmoid(gate))
         weight = self.squeeze(x.mean(dim=(2, 3)))[:, :, None, None]
-        return weight * mixed * x
+        return torch.as_tensor(weight * mixed * x)
 
 
 class Attention(nn.Module):
