@@ -37,7 +37,7 @@ FORECASTING = Room(("engine.radar", "engine.networks", "engine.forecasters.proto
 ROOMS = {
     "engine.radar": Room((), ("numpy", "pyproj")),
     "engine.networks": Room((), ("numpy", "torch")),
-    "engine.networks.weights": Room((), ("numpy", "torch", "safetensors")),
+    "engine.networks.weights": Room(("engine.networks",), ("numpy", "torch", "safetensors")),
     "engine.losses": Room((), ("numpy", "torch")),
     "engine.archives": Room(("engine.radar", "engine.catalogue"), FILE_LIBRARIES),
     "engine.verification": Room(("engine.radar",), ("numpy", "scipy")),
