@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,36 +16,14 @@ from engine.archives import open_archive
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.jobs.events import Event, Finished, ScoreReady, Warned
 from engine.jobs.scope import Scope
-from engine.radar.grid import Grid
 from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
 from engine.radar.sequence import Field, RadarSequence
-from engine.radar.units import ZR
 from engine.verification.counts import tally_pair
 from engine.verification.pooling import pool_pair
 from engine.verification.table import ScoreTable
 
-
-class Header(Protocol):
-    """What of a forecast file's header the comparison needs."""
-
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def zr(self) -> ZR: ...
-    @property
-    def forecaster(self) -> str: ...
-
-
-class Stored(Protocol):
-    """An open forecast file, as :func:`engine.archives.forecast_file.read_forecast` returns it."""
-
-    @property
-    def header(self) -> Header: ...
-    @property
-    def lead_minutes(self) -> Sequence[float]: ...
-    @property
-    def valid_times(self) -> Sequence[datetime]: ...
-    def frame(self, index: int) -> Field: ...
+if TYPE_CHECKING:
+    from engine.archives.forecast_file import Forecast
 
 
 @dataclass(frozen=True)
@@ -71,9 +49,8 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     bins = check_thresholds(request.thresholds)
     _check(request)
     forecasts = list(_open(request.forecasts, scope))
-    names = [Path(path).name for path in request.forecasts]
     observed = open_archive(request.against, token=scope.token)
-    _check_fit(names, forecasts, observed)
+    _check_fit(forecasts, observed)
     observed = _with_zr_of(forecasts, observed)
     table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)
     yield from _complaints(forecasts, observed)
@@ -118,7 +95,7 @@ def _check(request: VerifyRequest) -> None:
         raise WrongUsage(f"A pooling window holds at least one pixel, not {request.pool}.")
 
 
-def _open(paths: Sequence[Path], scope: Scope) -> Iterator[Stored]:
+def _open(paths: Sequence[Path], scope: Scope) -> Iterator[Forecast]:
     from engine.archives.forecast_file import read_forecast
 
     for path in paths:
@@ -126,17 +103,17 @@ def _open(paths: Sequence[Path], scope: Scope) -> Iterator[Stored]:
         yield read_forecast(Path(path))
 
 
-def _check_fit(names: Sequence[str], forecasts: Sequence[Stored], observed: RadarSequence) -> None:
-    for name, forecast in zip(names, forecasts, strict=True):
+def _check_fit(forecasts: Sequence[Forecast], observed: RadarSequence) -> None:
+    for forecast in forecasts:
         if not forecast.header.grid.same_as(observed.grid):
             here, there = forecast.header.grid.shape, observed.grid.shape
             raise NotEnoughInput(
-                f"The forecast {name} (grid {here[0]} x {here[1]}) and the archive {observed.name} "
+                f"The forecast {forecast.path.name} (grid {here[0]} x {here[1]}) and the archive {observed.name} "
                 f"(grid {there[0]} x {there[1]}) do not lie on the same grid.",
                 advice="Choose the archive that the forecast was made from.")
 
 
-def _with_zr_of(forecasts: Sequence[Stored], observed: RadarSequence) -> RadarSequence:
+def _with_zr_of(forecasts: Sequence[Forecast], observed: RadarSequence) -> RadarSequence:
     pairs = {forecast.header.zr for forecast in forecasts}
     if len(pairs) > 1:
         raise WrongUsage("The forecasts were made with different Z-R pairs and cannot be pooled: "
@@ -145,7 +122,7 @@ def _with_zr_of(forecasts: Sequence[Stored], observed: RadarSequence) -> RadarSe
     return observed if zr == observed.zr else observed.with_zr(zr)
 
 
-def _complaints(forecasts: Sequence[Stored], observed: RadarSequence) -> Iterator[Event]:
+def _complaints(forecasts: Sequence[Forecast], observed: RadarSequence) -> Iterator[Event]:
     for file in observed.skipped:
         yield Warned(f"skipped {file.path}: {file.reason}")
     names = sorted({forecast.header.forecaster for forecast in forecasts})
@@ -153,7 +130,7 @@ def _complaints(forecasts: Sequence[Stored], observed: RadarSequence) -> Iterato
         yield Warned(f"The scores mix several forecasters: {', '.join(names)}.")
 
 
-def _compare(forecasts: Sequence[Stored], observed: RadarSequence, table: ScoreTable, bins: RainBins,
+def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: ScoreTable, bins: RainBins,
              scope: Scope) -> Iterator[ScoreReady]:
     total, done = sum(len(f.lead_minutes) for f in forecasts), 0
     for forecast in forecasts:
@@ -175,7 +152,7 @@ def _one_field(rain_rate: Field) -> Field:
     return rain_rate if rain_rate.ndim == 2 else np.asarray(rain_rate.mean(axis=0), np.float32)
 
 
-def _document(table: ScoreTable, forecasts: Sequence[Stored], observed: RadarSequence) -> dict[str, Any]:
+def _document(table: ScoreTable, forecasts: Sequence[Forecast], observed: RadarSequence) -> dict[str, Any]:
     return table.to_json() | {
         "forecasts": len(forecasts),
         "forecasters": sorted({forecast.header.forecaster for forecast in forecasts}),
@@ -184,7 +161,7 @@ def _document(table: ScoreTable, forecasts: Sequence[Stored], observed: RadarSeq
     }
 
 
-def _nothing_observed(forecasts: Sequence[Stored], observed: RadarSequence) -> str:
+def _nothing_observed(forecasts: Sequence[Forecast], observed: RadarSequence) -> str:
     times = [time for forecast in forecasts for time in forecast.valid_times]
     if not times:
         return "The forecast files hold no lead time."

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
+from engine.archives import open_archive
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, NotEnoughInput, WrongUsage
+from engine.export.forecast_file import ForecastWriter
 from engine.jobs import verify
 from engine.jobs.events import Finished, ScoreReady, Warned
 from engine.jobs.scope import Scope
 from engine.jobs.verify import VerifyRequest, check_thresholds
+from engine.radar.forecast import ForecastHeader
 from engine.radar.grid import Grid
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import FrameRef, Layout, RadarSequence, Skipped
@@ -48,6 +52,7 @@ class Stored:
     lead_minutes: tuple[float, ...]
     valid_times: tuple[datetime, ...]
     frames: tuple[np.ndarray, ...]
+    path: Path = Path("forecast.nc")
 
     def frame(self, index: int) -> np.ndarray:
         return self.frames[index]
@@ -71,7 +76,7 @@ def score(monkeypatch):
     def run(forecasts, observed, scope=None, **options):
         monkeypatch.setattr(verify, "_open", lambda paths, scope: iter(forecasts))
         monkeypatch.setattr(verify, "open_archive", lambda paths, token=None: observed)
-        request = VerifyRequest(tuple(Path(f"f{i}.nc") for i in range(len(forecasts))), (Path("a"),), **options)
+        request = VerifyRequest((Path("f.nc"),), (Path("a"),), **options)
         return list(verify.run(request, scope or Scope()))
     return run
 
@@ -148,7 +153,7 @@ def test_nothing_valid_in_common(score):
 
 
 def test_another_grid_is_refused_by_name(score):
-    with pytest.raises(NotEnoughInput, match=r"f1\.nc .*the archive"):
+    with pytest.raises(NotEnoughInput, match=r"forecast\.nc .*the archive"):
         score([forecast(), forecast(grid=grid(left=500.0))], archive())
 
 
@@ -223,14 +228,12 @@ def test_progress_ends_at_one(score):
 
 def test_files_from_end_to_end(tmp_path):
     """Forecast files on disk, scored against another forecast file that serves as the archive."""
-    writing = pytest.importorskip("engine.export.forecast_file")
-    pytest.importorskip("engine.archives.forecast_file")
 
     def write(name: str, seed: int) -> Path:
-        header = writing.ForecastHeader(
+        header = ForecastHeader(
             grid=grid(), zr=HKO7, reference_time=START, step_minutes=5.0, forecaster="persistence", deblurrer="",
             downscaler="", weights_sha256="", title="test", source="test", synthetic=True, history="test", members=None)
-        with writing.ForecastWriter(tmp_path / name, header) as writer:
+        with ForecastWriter(tmp_path / name, header) as writer:
             for lead in (5, 10, 15):
                 writer.write(float(lead), rain(seed + lead))
         return tmp_path / name
@@ -241,3 +244,29 @@ def test_files_from_end_to_end(tmp_path):
     for tally, lead in zip(tallies, (5, 10, 15), strict=True):
         assert (tally.joint == tally_pair(rain(lead), rain(100 + lead), zr=HKO7).joint).all()
     assert events[-1].result["zr"] == {"a": pytest.approx(58.53), "b": pytest.approx(1.56)}
+
+
+@pytest.mark.realdata
+def test_real_files_from_end_to_end(real_data, tmp_path):
+    """Persistence over KNMI files: counts straight from the stored integers, 0.01 mm in five minutes each."""
+    files = sorted((real_data / "knmi" / "2010-08-26").glob("*.h5"))[20:24]
+    sequence = open_archive(files)
+    header = ForecastHeader(grid=sequence.grid, zr=sequence.zr, reference_time=sequence.times[0], step_minutes=5.0,
+                            forecaster="persistence")
+    with ForecastWriter(tmp_path / "f.nc", header) as writer:
+        for lead in (5.0, 10.0, 15.0, 20.0):
+            writer.write(lead, sequence.rain_rate(0))
+    document = list(verify.run(VerifyRequest((tmp_path / "f.nc",), tuple(files)), Scope()))[-1].result
+    stored = []
+    for path in files:
+        with h5py.File(path) as file:
+            stored.append(file["image1/image_data"][()].astype(np.int64))
+    for lead in range(3):
+        valid = (stored[0] != 65535) & (stored[lead + 1] != 65535)
+        assert document["pixels"][lead] == valid.sum()
+        for row, limit in enumerate((50, 200, 500, 1000, 3000)):  # 100 R: 12 PV >= limit
+            seen, foreseen = stored[lead + 1] * 12 >= limit, stored[0] * 12 >= limit
+            assert document["counts"]["tp"][row][lead] == (seen & foreseen & valid).sum()
+            assert document["counts"]["fp"][row][lead] == (~seen & foreseen & valid).sum()
+            assert document["counts"]["fn"][row][lead] == (seen & ~foreseen & valid).sum()
+    assert document["missing_leads_min"] == [20.0]
