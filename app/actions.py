@@ -1,0 +1,126 @@
+"""Everything the window can be told to do: one table for menus, tool bar and keys."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+SEPARATOR = "-"
+
+
+@dataclass(frozen=True)
+class ActionRow:
+    """target: a dotted path from the window to what is called. menu: where it stands ("" in none).
+    checkable: the target gets a bool. group: rows of a group exclude each other."""
+
+    key: str
+    text: str
+    target: str
+    menu: str
+    keys: tuple[str, ...] = ()
+    tip: str = ""
+    checkable: bool = False
+    group: str = ""
+    after_line: bool = False
+
+
+ACTIONS: tuple[ActionRow, ...] = (
+    ActionRow("open", "&Open files…", "open_files", "File", ("Ctrl+O",), "Open one or several radar files"),
+    ActionRow("open-folder", "Open &folder…", "open_folder", "File", ("Ctrl+Shift+O",),
+              "Open a folder of radar files as one archive"),
+    ActionRow("open-sample", "Open the &sample", "open_sample", "File", (),
+              "Open the synthetic storm that comes with the program"),
+    ActionRow("export", "&Export…", "export", "File", ("E",), "Save the maps as picture, animation or forecast file",
+              after_line=True),
+    ActionRow("quit", "&Quit", "close", "File", ("Ctrl+Q",), after_line=True),
+
+    ActionRow("contours", "Threshold &contours", "set_contours_shown", "View", ("C",),
+              "Draw the contours of the thresholds", checkable=True),
+    ActionRow("crossed", "Contours of the &other map", "set_contours_crossed", "View", ("Shift+C",),
+              "Prediction's contours over the observation and the other way round", checkable=True),
+    ActionRow("smooth", "S&mooth pictures", "set_smooth", "View", (), "Blend neighbouring cells", checkable=True),
+    ActionRow("zoom-in", "Zoom &in", "maps.zoom_in", "View", ("+", "="), after_line=True),
+    ActionRow("zoom-out", "Zoom o&ut", "maps.zoom_out", "View", ("-",)),
+    ActionRow("reset-view", "&Whole map", "maps.reset_view", "View", ("0",)),
+    ActionRow("dark", "&Dark", "use_dark", "View", (), group="theme", checkable=True, after_line=True),
+    ActionRow("light", "&Light", "use_light", "View", (), group="theme", checkable=True),
+
+    ActionRow("play", "&Play or pause", "player.toggle", "Time", ("Space",), "Play or pause the loop"),
+    ActionRow("back", "Step &back", "player.back", "Time", ("Left",), "One frame back"),
+    ActionRow("forward", "Step &forward", "player.forward", "Time", ("Right",), "One frame ahead"),
+    ActionRow("to-reference", "To the &reference time", "player.to_reference", "Time", ("Home",)),
+    ActionRow("to-start", "To the f&irst frame", "player.to_start", "Time", ("Ctrl+Home",)),
+    ActionRow("to-end", "To the last &lead time", "player.to_end", "Time", ("End",)),
+    ActionRow("faster", "F&aster", "player.faster", "Time", ("Up",), after_line=True),
+    ActionRow("slower", "&Slower", "player.slower", "Time", ("Down",)),
+    ActionRow("loop", "L&oop", "player.set_loop", "Time", ("Ctrl+L",), "Begin again at the end", checkable=True),
+
+    ActionRow("run", "&Run the forecast", "session.run_forecast", "Run", ("R",)),
+    ActionRow("cancel", "&Cancel", "cancel", "Run", ("Esc",), "Stop what is running; what was computed stays"),
+    ActionRow("next-run", "Show the &next forecast", "session.forecasting.show_next", "Run", ("M",)),
+    ActionRow("reference-back", "Reference time &back", "reference_back", "Run", ("Shift+Left",), after_line=True),
+    ActionRow("reference-forward", "Reference time &ahead", "reference_forward", "Run", ("Shift+Right",)),
+    ActionRow("reference-here", "Reference time &here", "reference_here", "Run", ("T",),
+              "Start forecasts from the frame on show"),
+
+    ActionRow("keys", "&Keys", "show_keys", "Help", ("F1",)),
+    ActionRow("about", "&About Stormdeck", "show_about", "Help"),
+)
+
+MENUS = ("File", "View", "Time", "Run", "Window", "Help")
+
+
+def row(key: str) -> ActionRow:
+    """Raises KeyError with a suggestion."""
+    known = {candidate.key: candidate for candidate in ACTIONS}
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1)
+        raise KeyError(f"no action '{key}'" + (f"; did you mean '{close[0]}'?" if close else ""))
+    return known[key]
+
+
+class Actions(dict[str, QAction]):
+    """The actions of a window by key. Those that need the window's parts are wired once these exist."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__()
+        self._groups: dict[str, QActionGroup] = {}
+        for entry in ACTIONS:
+            self[entry.key] = self._made(entry, window)
+
+    def __missing__(self, key: str) -> QAction:
+        row(key)
+        raise KeyError(key)
+
+    def wire(self, window: QWidget) -> None:
+        """Connects every action to its target; raises AttributeError where a target does not exist."""
+        for entry in ACTIONS:
+            target = _resolve(window, entry.target)
+            if entry.checkable:
+                self[entry.key].toggled.connect(target)
+            else:
+                self[entry.key].triggered.connect(target)
+
+    def _made(self, entry: ActionRow, window: QWidget) -> QAction:
+        action = QAction(entry.text, window)
+        action.setObjectName(entry.key)
+        action.setCheckable(entry.checkable)
+        action.setShortcuts([QKeySequence(key) for key in entry.keys])
+        tip = entry.tip or entry.text.replace("&", "").rstrip("…")
+        action.setToolTip(f"{tip} ({entry.keys[0]})" if entry.keys else tip)
+        if entry.group:
+            group = self._groups.setdefault(entry.group, QActionGroup(window))
+            group.addAction(action)
+        window.addAction(action)
+        return action
+
+
+def _resolve(window: Any, target: str) -> Callable[..., Any]:
+    for name in target.split("."):
+        window = getattr(window, name)
+    return window  # type: ignore[no-any-return]

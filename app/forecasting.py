@@ -1,0 +1,212 @@
+"""Forecast runs of the open archive: start, cancel, collect frames and scores as they arrive."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.bridge import EngineBridge
+from app.runs import DONE, FAILED, PARTIAL, RUNNING, Run, RunFrame
+from app.settings import Settings
+from engine import catalogue
+from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped
+from engine.radar.sequence import RadarSequence
+
+KEPT_BYTES = 1 << 30
+"""Frames of finished runs beyond this are given up, oldest run first."""
+
+RESCORE_DELAY_MS = 40
+
+
+class Forecasting(QObject):
+    """Runs by (forecaster, reference time); those of the current reference time are on show."""
+
+    runs_changed = Signal()
+    frame_arrived = Signal(object, int)
+    run_ended = Signal(object)
+    progressed = Signal(object, object, str)
+    scores_changed = Signal(object)
+    shown_changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, bridge: EngineBridge, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._settings = settings
+        self._sequence: RadarSequence | None = None
+        self._reference = 0
+        self._runs: dict[tuple[str, int], Run] = {}
+        self._by_job: dict[int, Run] = {}
+        self._scoring: dict[int, Run] = {}
+        self._unscored: dict[int, Run] = {}
+        self._shown_name = ""
+        self._rescore_timer = QTimer(self)
+        self._rescore_timer.setSingleShot(True)
+        self._rescore_timer.setInterval(RESCORE_DELAY_MS)
+        self._rescore_timer.timeout.connect(self._rescore_waiting)
+
+    # -- what there is
+
+    def runs(self) -> tuple[Run, ...]:
+        """Those that start at the current reference time."""
+        return tuple(run for run in self._runs.values() if run.reference == self._reference)
+
+    @property
+    def shown(self) -> Run | None:
+        """The run of the predicted pane."""
+        runs = self.runs()
+        return next((run for run in runs if run.forecaster == self._shown_name), runs[-1] if runs else None)
+
+    @property
+    def active(self) -> Run | None:
+        return next((run for run in self._by_job.values() if run.active), None)
+
+    def lead_times(self) -> int:
+        """How many lead times the time axis shows."""
+        return max((run.lead_times for run in self.runs()), default=self._settings.values.lead_times)
+
+    def show(self, forecaster: str) -> None:
+        if forecaster != self._shown_name:
+            self._shown_name = forecaster
+            self.shown_changed.emit()
+
+    def show_next(self) -> None:
+        """The next run of this reference time."""
+        runs = self.runs()
+        if self.shown in runs:
+            self.show(runs[(runs.index(self.shown) + 1) % len(runs)].forecaster)
+
+    # -- archive and reference time
+
+    def clear(self) -> None:
+        """Cancels and forgets everything."""
+        self.cancel()
+        self._runs.clear()
+        self._by_job.clear()
+        self._scoring.clear()
+        self._unscored.clear()
+        self._sequence = None
+
+    def set_archive(self, sequence: RadarSequence, reference: int) -> None:
+        self._sequence, self._reference = sequence, reference
+        self.runs_changed.emit()
+        self.shown_changed.emit()
+
+    def set_reference(self, reference: int) -> None:
+        self._reference = reference
+        self.runs_changed.emit()
+        self.shown_changed.emit()
+
+    # -- running
+
+    def start(self) -> None:
+        """Runs the forecaster of the settings; a run under way is cancelled, one of the same name replaced."""
+        if self._sequence is None:
+            return
+        from engine.jobs.forecast import ForecastRequest
+
+        wish = self._settings.values
+        self.cancel()
+        run = Run(wish.forecaster, catalogue.row("forecaster", wish.forecaster).title, self._reference,
+                  wish.lead_times, wish.inputs)
+        request = ForecastRequest(
+            sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
+            lead_times=wish.lead_times, device=wish.device, thresholds=wish.thresholds, score=True)
+        run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
+        self._runs.pop((run.forecaster, run.reference), None)
+        self._runs[run.forecaster, run.reference] = run
+        self._by_job[run.job] = run
+        self._forget_old()
+        self._shown_name = run.forecaster
+        self.runs_changed.emit()
+        self.shown_changed.emit()
+
+    def cancel(self) -> None:
+        """What was computed stays, marked as partial."""
+        for run in self._by_job.values():
+            if run.active:
+                self._bridge.cancel(run.job)
+
+    def _on_forecast(self, job: int, event: Event) -> None:
+        run = self._by_job.get(job)
+        if run is None:
+            return
+        if isinstance(event, Started):
+            run.state = RUNNING
+            self.runs_changed.emit()
+        elif isinstance(event, Progress):
+            self.progressed.emit(run, event.fraction, event.text)
+        elif isinstance(event, FrameReady):
+            self._take(run, event)
+        elif isinstance(event, ScoreReady):
+            run.tallies[event.lead_minutes] = event.tally
+            self._want_scores(run)
+        elif isinstance(event, Finished | Failed | Stopped):
+            self._end(run, event)
+
+    def _take(self, run: Run, event: FrameReady) -> None:
+        rain_rate = event.rain_rate if event.rain_rate.ndim == 2 else event.rain_rate[0]
+        run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, rain_rate)
+        self.frame_arrived.emit(run, event.lead_index)
+
+    def _end(self, run: Run, event: Event) -> None:
+        del self._by_job[run.job]
+        if isinstance(event, Finished):
+            run.state, run.device = DONE, str(event.result.get("device", ""))
+        elif isinstance(event, Failed):
+            run.state, run.error = FAILED, event.error
+        else:
+            run.state = PARTIAL
+        if run.state == PARTIAL and not run.frames and self._runs.get((run.forecaster, run.reference)) is run:
+            del self._runs[run.forecaster, run.reference]
+        self.runs_changed.emit()
+        self.run_ended.emit(run)
+        if isinstance(event, Failed):
+            self.failed.emit(event.error)
+
+    def _forget_old(self) -> None:
+        while len(self._runs) > 1 and sum(run.nbytes for run in self._runs.values()) > KEPT_BYTES:
+            self._runs.pop(next(iter(self._runs)))
+
+    # -- scores
+
+    def rescore_all(self) -> None:
+        """After the thresholds have changed; other reference times follow when they are shown again."""
+        for run in self._runs.values():
+            run.scores = None
+            if run.tallies:
+                self._want_scores(run)
+
+    def scoring(self) -> bool:
+        """Whether scores are still to come."""
+        return bool(self._scoring or self._unscored)
+
+    def _want_scores(self, run: Run) -> None:
+        self._unscored[run.serial] = run
+        if not self._rescore_timer.isActive():
+            self._rescore_timer.start()
+
+    def _rescore_waiting(self) -> None:
+        from engine.jobs.rescore import RescoreRequest
+
+        waiting, self._unscored = self._unscored, {}
+        for serial, run in waiting.items():
+            frames = tuple((f.minutes, f.time, f.rain_rate) for _, f in sorted(run.frames.items()))
+            request = RescoreRequest(serial, run.counted(), self._settings.values.thresholds, self._sequence, frames)
+            job = self._bridge.submit("rescore", request, self._on_scores, key=f"rescore-{serial}", priority=8)
+            self._scoring[job] = run
+
+    def _on_scores(self, job: int, event: Event) -> None:
+        from engine.jobs.rescore import ScoresReady
+
+        run = self._scoring.get(job)
+        if run is None:
+            return
+        if isinstance(event, ScoreReady):
+            run.tallies[event.lead_minutes] = event.tally
+        elif isinstance(event, ScoresReady):
+            run.scores = event.document
+        elif isinstance(event, Finished | Failed | Stopped):
+            del self._scoring[job]
+            if isinstance(event, Failed):
+                self.failed.emit(event.error)
+            self.scores_changed.emit(run)

@@ -1,0 +1,28 @@
+"""The panels around the maps, as rows of a table; the window makes its docks and its Window menu from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEFT, RIGHT, BOTTOM = "left", "right", "bottom"
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """target: "module:class"; the class is built with a :class:`app.context.Context`. shown: at the first start."""
+
+    key: str
+    title: str
+    target: str
+    area: str
+    shown: bool = True
+
+
+PANELS: tuple[PanelRow, ...] = (
+    PanelRow("archive", "Archive", "app.panels.archive:ArchivePanel", LEFT),
+    PanelRow("run", "Run", "app.panels.run:RunPanel", LEFT),
+    PanelRow("scores", "Scores", "app.panels.scores:ScoresPanel", RIGHT),
+    PanelRow("thresholds", "Thresholds", "app.panels.thresholds:ThresholdsPanel", RIGHT),
+    PanelRow("timeline", "Time", "app.panels.timeline:TimelinePanel", BOTTOM),
+    PanelRow("log", "Log", "app.panels.log:LogPanel", BOTTOM, shown=False),
+)

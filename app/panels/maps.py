@@ -1,0 +1,324 @@
+"""The two maps, observed and predicted, side by side: one view, one cursor, one colour bar."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app import wording
+from app.context import Context
+from app.places import Place
+from app.plots.colour_bar import ColourBar
+from app.plots.map_pane import MapPane
+from app.runs import FAILED, PARTIAL, Run
+from engine.display.contours import Contour
+from engine.display.picture import Picture
+from engine.jobs.display import Wanted
+from engine.radar.scaling import rain_bins
+
+NEIGHBOURS = 8
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a pane should show: a picture by name, or a message where there is none; titles belong to it."""
+
+    left: str = ""
+    right: str = ""
+    wanted: Wanted | None = None
+    message: str = ""
+
+    @property
+    def name(self) -> Hashable:
+        return self.wanted.name if self.wanted else None
+
+
+class MapsPanel(QWidget):
+    """``shown`` when both panes have painted the place that the session is at."""
+
+    shown = Signal(int)
+    cursor_moved = Signal(float, float)
+    cursor_left = Signal()
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._session = context.session
+        self.observed = MapPane()
+        self.predicted = MapPane()
+        self.observed.setAccessibleName("Observed map")
+        self.predicted.setAccessibleName("Predicted map")
+        self._panes = (self.observed, self.predicted)
+        self._contents = [Content(), Content()]
+        self._drawn: list[Picture | None] = [None, None]
+        self._unpainted: set[int] = set()
+        self.colour_bar = ColourBar(Qt.Orientation.Horizontal)
+        self._lay_out()
+        self._connect()
+        self.restyle()
+
+    def _lay_out(self) -> None:
+        maps = QHBoxLayout()
+        maps.setSpacing(8)
+        for pane in self._panes:
+            maps.addWidget(pane, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.setSpacing(4)
+        column.addLayout(maps, 1)
+        column.addWidget(self.colour_bar)
+        self.observed.link_view(self.predicted)
+
+    def _connect(self) -> None:
+        session, pictures = self._session, self._context.pictures
+        session.archive_changed.connect(self._new_archive)
+        session.position_changed.connect(self._on_position)
+        session.thresholds_changed.connect(self.restyle)
+        session.basemap_changed.connect(self._set_basemap)
+        session.forecasting.frame_arrived.connect(self._on_frame)
+        session.forecasting.runs_changed.connect(self.refresh)
+        session.forecasting.shown_changed.connect(self.refresh)
+        self._context.appearance.changed.connect(self.restyle)
+        pictures.arrived.connect(self._on_picture)
+        pictures.failed.connect(self._on_bad_picture)
+        self.observed.painted.connect(self._observed_painted)
+        self.predicted.painted.connect(self._predicted_painted)
+        for pane in self._panes:
+            pane.cursor_moved.connect(self._on_cursor)
+            pane.cursor_left.connect(self._on_cursor_left)
+
+    # -- what changes rarely
+
+    def _new_archive(self) -> None:
+        self._context.pictures.clear()
+        sequence = self._session.sequence
+        assert sequence is not None
+        badges = ("SYNTHETIC DATA",) if sequence.layout.synthetic else ()
+        for number, pane in enumerate(self._panes):
+            self._contents[number], self._drawn[number] = Content(), None
+            pane.set_picture(None)
+            pane.set_contours(())
+            pane.set_grid(sequence.grid)
+            pane.set_badges(badges)
+            pane.reset_view()
+        self._restyle_bar()
+
+    def restyle(self) -> None:
+        """New colours, thresholds or theme; the panes keep what they show until it is made anew."""
+        thresholds = self._session.thresholds
+        colours = self._context.appearance.colours(thresholds)
+        self._context.pictures.restyle(colours, thresholds)
+        for pane in self._panes:
+            pane.set_thresholds(thresholds)
+            pane.set_theme(self._context.appearance.theme)
+        self._restyle_bar()
+        self.refresh()
+
+    def _restyle_bar(self) -> None:
+        from engine.radar.units import MARSHALL_PALMER
+
+        sequence, thresholds = self._session.sequence, self._session.thresholds
+        self.colour_bar.set_table(
+            self._context.appearance.colours(thresholds), rain_bins(thresholds).edges, thresholds,
+            sequence.zr if sequence else MARSHALL_PALMER, self._context.appearance.theme)
+
+    def _set_basemap(self, lines: tuple[Any, ...], graticule: tuple[Any, ...]) -> None:
+        for pane in self._panes:
+            pane.set_basemap(lines, graticule)
+
+    def set_smooth(self, smooth: bool) -> None:
+        for pane in self._panes:
+            pane.set_smooth(smooth)
+
+    def reset_view(self) -> None:
+        self.observed.reset_view()
+
+    def zoom_in(self) -> None:
+        self.observed.zoom_by(1.4)
+
+    def zoom_out(self) -> None:
+        self.observed.zoom_by(1 / 1.4)
+
+    # -- what to show
+
+    def refresh(self) -> None:
+        """Shows the session's place; what is not made yet is asked for and follows."""
+        place = self._session.place
+        if place is None:
+            self._show_empty()
+            return
+        self._contents = [self._observed_at(place), self._predicted_at(place)]
+        self._unpainted = {0, 1}
+        self._apply(0)
+        self._apply(1)
+        self._ask()
+
+    def _show_empty(self) -> None:
+        self.observed.set_titles("OBSERVED", "")
+        self.predicted.set_titles("PREDICTED", "")
+        self.observed.set_message("Drop a radar archive here,\nor press Ctrl+O to open one")
+        self.predicted.set_message("")
+
+    def _observed_at(self, place: Place) -> Content:
+        right = wording.when(place)
+        if place.frame is not None:
+            return self._checked(Content("OBSERVED", right, self._observation(place.frame)))
+        text = "No frame at this time (gap)" if place.lead is None else "No observation yet"
+        return Content("OBSERVED", right, None, text)
+
+    def _predicted_at(self, place: Place) -> Content:
+        session, run = self._session, self._session.shown_run
+        inputs = run.inputs if run else session.settings.values.inputs
+        step = session.clock.step_minutes if session.clock else None
+        left, right = wording.predicted_title(run, place, inputs, step), wording.when(place)
+        if place.lead is not None:
+            wanted = self._prediction(run, place.lead)
+            return self._checked(Content(left, right, wanted, "" if wanted else _why_none(run, place.lead)))
+        if place.frame is None:
+            return Content(left, right, None, "No frame at this time (gap)")
+        return self._checked(Content(left, right, self._observation(place.frame)))
+
+    def _checked(self, content: Content) -> Content:
+        reason = self._context.pictures.why_not(content.name) if content.wanted else None
+        return Content(content.left, content.right, None, f"This frame cannot be shown:\n{reason}") \
+            if reason else content
+
+    def _observation(self, frame: int) -> Wanted:
+        return Wanted(("observed", frame), sequence=self._session.sequence, index=frame)
+
+    def _prediction(self, run: Run | None, lead: int) -> Wanted | None:
+        sequence = self._session.sequence
+        if run is None or sequence is None or lead not in run.frames:
+            return None
+        return Wanted(("run", run.serial, lead), rain_rate=run.frames[lead].rain_rate, grid=sequence.grid)
+
+    def _ask(self) -> None:
+        visible = {c.name: c.wanted for c in self._contents if c.wanted is not None}
+        self._context.pictures.want(visible.values(), self._neighbours())
+
+    def _neighbours(self) -> list[Wanted]:
+        """Frames around the place, nearest first, those ahead before those behind."""
+        places, here, run = self._session.places, self._session.position, self._session.shown_run
+        wanted: dict[Hashable, Wanted] = {}
+        for distance in range(1, NEIGHBOURS + 1):
+            for index in ((here + distance) % len(places), here - distance):
+                if not 0 <= index < len(places):
+                    continue
+                place = places[index]
+                frame = self._prediction(run, place.lead) if place.lead is not None else None
+                for wish in (frame, self._observation(place.frame) if place.frame is not None else None):
+                    if wish is not None:
+                        wanted.setdefault(wish.name, wish)
+        return list(wanted.values())
+
+    def _apply(self, number: int) -> None:
+        """Picture and titles change together, so that no frame ever stands under another frame's time."""
+        content, pane = self._contents[number], self._panes[number]
+        picture = self._context.pictures.get(content.name) if content.wanted else None
+        if content.wanted is not None and picture is None:
+            return
+        same = picture is self._drawn[number]
+        self._drawn[number] = picture
+        pane.set_titles(content.left, content.right)
+        pane.set_message(content.message)
+        pane.set_picture(picture)
+        self._draw_contours()
+        if same or picture is None or not pane.isVisible():
+            self._painted(number)
+
+    def _draw_contours(self) -> None:
+        mode, drawn = self._session.settings.values.contours, set(self._session.drawn)
+        for number, pane in enumerate(self._panes):
+            source = self._drawn[1 - number if mode == "crossed" else number]
+            lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
+            pane.set_contours(_only(lines, drawn))
+
+    def redraw_contours(self) -> None:
+        self._draw_contours()
+
+    # -- what arrives
+
+    def _on_position(self, position: int) -> None:
+        self.refresh()
+
+    def _on_frame(self, run: Run, lead: int) -> None:
+        place = self._session.place
+        if run is self._session.shown_run and place is not None:
+            if place.lead == lead:
+                self.refresh()
+            elif self._context.pictures.idle():
+                self._ask()
+
+    def _on_picture(self, name: Hashable) -> None:
+        for number, content in enumerate(self._contents):
+            if content.wanted is not None and content.name == name:
+                self._apply(number)
+
+    def _on_bad_picture(self, name: Hashable, reason: str) -> None:
+        if name in (content.name for content in self._contents):
+            self.refresh()
+
+    def _observed_painted(self) -> None:
+        self._painted(0)
+
+    def _predicted_painted(self) -> None:
+        self._painted(1)
+
+    def _painted(self, number: int) -> None:
+        content = self._contents[number]
+        if content.wanted is not None and self._context.pictures.get(content.name) is not self._drawn[number]:
+            return
+        if number in self._unpainted:
+            self._unpainted.discard(number)
+            if not self._unpainted:
+                self.shown.emit(self._session.position)
+
+    @property
+    def settled(self) -> bool:
+        """Whether both panes show the session's place."""
+        return not self._unpainted
+
+    # -- under the cursor
+
+    def values_at(self, x: float, y: float) -> tuple[float | None, float | None]:
+        """Observed and predicted mm/h at grid coordinates; None outside or where nothing is shown."""
+        sequence = self._session.sequence
+        cell = sequence.grid.index(x, y) if sequence else None
+        values = [None if cell is None or picture is None else float(picture.rain_rate[cell])
+                  for picture in self._drawn]
+        return values[0], values[1]
+
+    def _on_cursor(self, x: float, y: float) -> None:
+        for pane in self._panes:
+            pane.set_cursor(x, y)
+        value = self.values_at(x, y)[1 if self.sender() is self.predicted else 0]
+        self.colour_bar.set_value(value)
+        self.cursor_moved.emit(x, y)
+
+    def _on_cursor_left(self) -> None:
+        for pane in self._panes:
+            pane.set_cursor(None, None)
+        self.colour_bar.set_value(None)
+        self.cursor_left.emit()
+
+
+def _only(lines: tuple[Contour, ...], drawn: set[float]) -> tuple[Contour, ...]:
+    """The contours that are drawn; the same tuple where all are, so that its paths are found again."""
+    return lines if all(line.threshold in drawn for line in lines) \
+        else tuple(line for line in lines if line.threshold in drawn)
+
+
+def _why_none(run: Run | None, lead: int) -> str:
+    if run is None:
+        return "No forecast from this reference time yet.\nPress R to run one."
+    if lead >= run.lead_times:
+        return f"{run.forecaster} was run for {run.lead_times} lead times only."
+    if run.state == FAILED:
+        return "The forecast failed."
+    if run.state == PARTIAL:
+        return "Cancelled before this lead time."
+    return "Computing this lead time…"

@@ -1,0 +1,246 @@
+"""Choose a forecaster and run it; the runs of the reference time are listed below."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import wording
+from app.context import Context
+from app.runs import Run
+from app.settings import DEVICES
+from engine import catalogue
+
+NAME = Qt.ItemDataRole.UserRole
+
+
+class RunPanel(QWidget):
+    """Its fields are the settings of the next run."""
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._session = context.session
+        values = context.settings.values
+        self.forecaster = QComboBox()
+        self.reference = QComboBox()
+        self.inputs = _spin(1, 60, values.inputs, "Number of input frames")
+        self.lead_times = _spin(1, 240, values.lead_times, "Number of lead times")
+        self.device = QComboBox()
+        self.start = QPushButton("Run")
+        self.start.setToolTip("Run the forecast (R)")
+        self.start.setDefault(True)
+        self.stop = QPushButton("Cancel")
+        self.stop.setToolTip("Stop the running job; what was computed stays (Esc)")
+        self.progress = QProgressBar()
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setObjectName("faint")
+        self.kept = QListWidget()
+        self.horizon = QLabel()
+        self.horizon.setObjectName("faint")
+        self._lay_out()
+        self._fill()
+        self._connect()
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Forecaster", self.forecaster)
+        form.addRow("Reference", self.reference)
+        form.addRow("Inputs", self.inputs)
+        leads = QHBoxLayout()
+        leads.addWidget(self.lead_times)
+        leads.addWidget(self.horizon, 1)
+        form.addRow("Lead times", leads)
+        form.addRow("Device", self.device)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start)
+        buttons.addWidget(self.stop)
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        self.kept.setAccessibleName("Forecasts from this reference time")
+        self.kept.setToolTip("Forecasts from this reference time; click one to show it (M shows the next)")
+        self.kept.setMinimumHeight(64)
+        for box in (self.forecaster, self.reference):
+            box.setMinimumContentsLength(12)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(6)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.progress)
+        column.addWidget(self.status)
+        column.addWidget(self.kept, 1)
+
+    def _fill(self) -> None:
+        """Models that have parameters wait, greyed, until the engine has told which have weights."""
+        values = self._context.settings.values
+        for row in catalogue.rows("forecaster"):
+            self.forecaster.addItem(row.title, row.name)
+            self._enable(row.name, row.parameters == 0)
+        self.forecaster.setCurrentIndex(max(0, self.forecaster.findData(values.forecaster)))
+        values.forecaster = self.forecaster.currentData()
+        for device in DEVICES:
+            self.device.addItem({"auto": "automatic"}.get(device, device.upper()), device)
+        self.device.setCurrentIndex(self.device.findData(values.device))
+        for widget, name in ((self.forecaster, "Forecaster"), (self.reference, "Reference time"),
+                             (self.device, "Device")):
+            widget.setAccessibleName(name)
+
+    def set_models(self, models: list[dict[str, object]]) -> None:
+        """What the engine says about weights."""
+        for model in models:
+            if model["kind"] == "forecaster":
+                self._enable(str(model["name"]), not model["parameters"] or model["weights"] is not None)
+
+    def _enable(self, name: str, usable: bool) -> None:
+        index, model = self.forecaster.findData(name), self.forecaster.model()
+        if index < 0 or not isinstance(model, QStandardItemModel):
+            return
+        item: QStandardItem = model.item(index)
+        item.setEnabled(usable)
+        item.setText(catalogue.row("forecaster", name).title + ("" if usable else "  (needs training)"))
+
+    def _connect(self) -> None:
+        session, forecasting = self._session, self._session.forecasting
+        self.forecaster.currentIndexChanged.connect(self._chosen)
+        self.device.currentIndexChanged.connect(self._chosen)
+        self.inputs.valueChanged.connect(self._chosen)
+        self.lead_times.valueChanged.connect(self._chosen)
+        self.reference.activated.connect(self._reference_chosen)
+        self.kept.currentItemChanged.connect(self._run_chosen)
+        self.start.clicked.connect(session.run_forecast)
+        self.stop.clicked.connect(forecasting.cancel)
+        session.archive_changed.connect(self._new_archive)
+        session.reference_changed.connect(self._show_reference)
+        forecasting.runs_changed.connect(self._refresh)
+        forecasting.shown_changed.connect(self._refresh)
+        forecasting.frame_arrived.connect(self._on_frame)
+        forecasting.progressed.connect(self._on_progress)
+
+    def _chosen(self) -> None:
+        values = self._context.settings.values
+        values.forecaster = self.forecaster.currentData()
+        values.device = self.device.currentData()
+        values.lead_times = self.lead_times.value()
+        if values.inputs != self.inputs.value():
+            values.inputs = self.inputs.value()
+            self._fill_references()
+        self._session.refresh_track()
+        self._refresh()
+
+    # -- reference time
+
+    def _new_archive(self) -> None:
+        self._fill_references()
+        self._refresh()
+
+    def _fill_references(self) -> None:
+        sequence = self._session.sequence
+        self.reference.clear()
+        if sequence is None:
+            return
+        possible = set(self._session.possible_references())
+        times = sequence.times
+        across = times[0].date() != times[-1].date()
+        for index, time in enumerate(times):
+            if index in possible:
+                self.reference.addItem(f"{time:%d %b %H:%M} UTC" if across else f"{time:%H:%M} UTC", index)
+        self._show_reference(self._session.reference)
+
+    def _show_reference(self, index: int) -> None:
+        self.reference.setCurrentIndex(self.reference.findData(index))
+
+    def _reference_chosen(self, row: int) -> None:
+        self._context.player.pause()
+        self._session.set_reference(self.reference.itemData(row))
+
+    # -- runs
+
+    def _refresh(self) -> None:
+        forecasting, active = self._session.forecasting, self._session.forecasting.active
+        self.start.setEnabled(self._session.sequence is not None)
+        self.stop.setEnabled(active is not None)
+        step = self._session.clock.step_minutes if self._session.clock else None
+        self.horizon.setText(wording.lead(self.lead_times.value() * step) if step else "")
+        self._list_runs()
+        shown = active or forecasting.shown
+        self.status.setText(_status(shown, bool(self._session.possible_references()), self._session.sequence is None))
+        if active is None:
+            self.progress.setRange(0, 100)
+            self.progress.setValue(0)
+
+    def _list_runs(self) -> None:
+        forecasting = self._session.forecasting
+        self.kept.blockSignals(True)
+        runs = forecasting.runs()
+        while self.kept.count() > len(runs):
+            self.kept.takeItem(self.kept.count() - 1)
+        for row, run in enumerate(runs):
+            if row == self.kept.count():
+                self.kept.addItem(QListWidgetItem())
+            item = self.kept.item(row)
+            item.setText(wording.run_line(run))
+            item.setData(NAME, run.forecaster)
+            if run is forecasting.shown:
+                self.kept.setCurrentItem(item)
+        self.kept.blockSignals(False)
+
+    def _run_chosen(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self._session.forecasting.show(item.data(NAME))
+
+    def _on_frame(self, run: Run, lead: int) -> None:
+        self._list_runs()
+        if run is self._session.forecasting.active:
+            self.progress.setRange(0, run.lead_times)
+            self.progress.setValue(len(run.frames))
+            self.status.setText(_status(run, True, False))
+
+    def _on_progress(self, run: Run, fraction: float | None, text: str) -> None:
+        if run.frames:
+            return
+        self.progress.setRange(0, 0 if fraction is None else 100)
+        self.progress.setValue(0 if fraction is None else round(100 * fraction))
+        self.status.setText(text)
+
+
+def _spin(low: int, high: int, value: int, name: str) -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(low, high)
+    spin.setValue(value)
+    spin.setAccessibleName(name)
+    spin.setKeyboardTracking(False)
+    return spin
+
+
+def _status(run: Run | None, possible: bool, empty: bool) -> str:
+    if empty:
+        return "Open an archive first."
+    if not possible:
+        return "No reference time has enough gapless input frames; choose fewer inputs."
+    if run is None:
+        return "Press Run to forecast from the reference time."
+    if run.active:
+        return f"{run.title}: lead time {len(run.frames)} of {run.lead_times}"
+    if run.error is not None:
+        return str(run.error)
+    return f"{run.title}: {wording.STATES[run.state]}, {len(run.frames)} of {run.lead_times} lead times" \
+        + (f" on {run.device.upper()}" if run.device else "")

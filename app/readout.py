@@ -1,0 +1,61 @@
+"""The status bar: what lies under the cursor, and what the numbers rest on."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtWidgets import QLabel, QStatusBar
+
+from app import wording
+from app.context import Context
+from app.panels.maps import MapsPanel
+from engine.radar.units import MARSHALL_PALMER
+
+WIDTHS = {"position": 170, "observed": 190, "predicted": 190, "valid": 190}
+
+
+class Readout:
+    """Fills a status bar; ``follow`` is called when the cursor, the time or a picture changes."""
+
+    def __init__(self, bar: QStatusBar, context: Context, maps: MapsPanel) -> None:
+        self._session = context.session
+        self._maps = maps
+        self._cursor: tuple[float, float] | None = None
+        self.labels = {name: QLabel() for name in (*WIDTHS, "zr", "device")}
+        for name, label in self.labels.items():
+            label.setMinimumWidth(WIDTHS.get(name, 0))
+            label.setContentsMargins(6, 0, 6, 0)
+            label.setAccessibleName(name)
+            (bar.addWidget if name in WIDTHS else bar.addPermanentWidget)(label)
+        bar.setSizeGripEnabled(False)
+        self.follow()
+
+    def set_device(self, device: str) -> None:
+        self.labels["device"].setText(device.upper())
+        self.labels["device"].setToolTip("Where forecasts are computed")
+
+    def move(self, cursor: tuple[float, float] | None) -> None:
+        self._cursor = cursor
+        self.follow()
+
+    def follow(self) -> None:
+        sequence, place = self._session.sequence, self._session.place
+        zr = sequence.zr if sequence else MARSHALL_PALMER
+        values: tuple[float | None, float | None] = (None, None)
+        if self._cursor is not None:
+            values = self._maps.values_at(*self._cursor)
+        self.labels["position"].setText(self._where())
+        self.labels["observed"].setText(f"obs  {wording.rain(values[0], zr)}")
+        self.labels["predicted"].setText(f"pred  {wording.rain(values[1], zr)}")
+        self.labels["valid"].setText(f"valid  {wording.when(place)}" if place else "")
+        self.labels["zr"].setText(str(zr) if sequence else "")
+        self.labels["zr"].setToolTip(sequence.layout.zr_source if sequence else "")
+
+    def _where(self) -> str:
+        sequence = self._session.sequence
+        if self._cursor is None or sequence is None:
+            return "–"
+        x, y = self._cursor
+        if not self._session.located:  # the projection is prepared by the engine, not under the mouse
+            return f"x {x:.6g}  y {y:.6g}"
+        lon, lat = sequence.grid.lonlat(np.array([x]), np.array([y]))
+        return wording.degrees(float(lon[0]), float(lat[0])) if np.isfinite(lon[0]) else "–"

@@ -1,0 +1,53 @@
+"""One forecast as the window holds it: its frames, its comparison with the truth, and how it stands."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.errors import StormdeckError
+from engine.radar.sequence import Field
+
+WAITING, RUNNING, DONE, PARTIAL, FAILED = "waiting", "running", "done", "partial", "failed"
+_serials = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class RunFrame:
+    """One lead time. rain_rate: (ny, nx) float32 mm/h, NaN = no data."""
+
+    minutes: float
+    time: datetime
+    rain_rate: Field
+
+
+@dataclass(eq=False)
+class Run:
+    """Filled by the session as events arrive. serial: never used twice, names the pictures of this run."""
+
+    forecaster: str
+    title: str
+    reference: int
+    lead_times: int
+    inputs: int
+    device: str = ""
+    state: str = WAITING
+    frames: dict[int, RunFrame] = field(default_factory=dict)
+    tallies: dict[float, Any] = field(default_factory=dict)
+    scores: dict[str, Any] | None = None
+    error: StormdeckError | None = None
+    job: int = 0
+    serial: int = field(default_factory=lambda: next(_serials))
+
+    @property
+    def active(self) -> bool:
+        return self.state in (WAITING, RUNNING)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(frame.rain_rate.nbytes for frame in self.frames.values())
+
+    def counted(self) -> tuple[tuple[float, Any], ...]:
+        return tuple(sorted(self.tallies.items()))

@@ -1,0 +1,229 @@
+"""What is open in the window: archive, reference time, place on the time axis, thresholds. No widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import EngineBridge
+from app.forecasting import Forecasting
+from app.places import Clock, Place, first_reference
+from app.runs import Run
+from app.settings import Settings, check_thresholds
+from engine.errors import NotEnoughInput, StormdeckError
+from engine.jobs.events import ArchiveOpened, Event, Failed, Finished, Progress, Stopped
+from engine.radar.grid import Grid
+from engine.radar.sequence import RadarSequence
+
+
+class Session(QObject):
+    """The one authority over time and over what is open; panels read it and follow its signals."""
+
+    opening = Signal(str)
+    opening_progress = Signal(object, str)
+    opening_ended = Signal(bool)
+    archive_changed = Signal()
+    basemap_changed = Signal(object, object)
+    track_changed = Signal()
+    reference_changed = Signal(int)
+    position_changed = Signal(int)
+    thresholds_changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, bridge: EngineBridge, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.bridge = bridge
+        self.settings = settings
+        self.sequence: RadarSequence | None = None
+        self.clock: Clock | None = None
+        self.reference = 0
+        self.position = 0
+        self.places: tuple[Place, ...] = ()
+        self.paths: tuple[Path, ...] = ()
+        self._wanted_paths: tuple[Path, ...] = ()
+        self._opening_job = 0
+        self.located = False
+        self.forecasting = Forecasting(bridge, settings, self)
+        self.forecasting.runs_changed.connect(self._rebuild)
+        self.forecasting.failed.connect(self.failed)
+
+    # -- archive
+
+    def open(self, paths: Sequence[Path | str]) -> None:
+        """Starts to open files or folders; what is open stays until the new archive is there."""
+        from engine.jobs.open import OpenRequest
+
+        self._wanted_paths = tuple(Path(p) for p in paths)
+        if not self._wanted_paths:
+            return
+        first = self._wanted_paths[0]
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        self._opening_job = self.bridge.submit("open", OpenRequest(self._wanted_paths), self._on_open, key="open",
+                                               priority=10)
+        self.opening.emit(f"{first.name or first}{more}")
+
+    def cancel_opening(self) -> None:
+        self.bridge.cancel(self._opening_job)
+
+    @property
+    def is_opening(self) -> bool:
+        return self._opening_job != 0
+
+    def _on_open(self, job: int, event: Event) -> None:
+        if job != self._opening_job:
+            return
+        if isinstance(event, Progress):
+            self.opening_progress.emit(event.fraction, event.text)
+        elif isinstance(event, ArchiveOpened):
+            self.paths = self._wanted_paths
+            self.set_sequence(event.sequence)
+        elif isinstance(event, Failed | Stopped | Finished):
+            self._opening_job = 0
+            self.opening_ended.emit(isinstance(event, Finished))
+            if isinstance(event, Failed):
+                self.failed.emit(event.error)
+
+    def set_sequence(self, sequence: RadarSequence) -> None:
+        """Shows an archive that is already open."""
+        self.forecasting.clear()
+        self.sequence, self.clock = sequence, Clock(sequence)
+        self.located = False
+        self.reference = first_reference(
+            self.possible_references(), len(sequence), self.settings.values.lead_times)
+        self.places = self.clock.places(self.reference, self.settings.values.lead_times)
+        self.position = self.reference_position
+        self._ask_for_basemap(sequence.grid)
+        self.archive_changed.emit()
+        self.forecasting.set_archive(sequence, self.reference)
+        self.reference_changed.emit(self.reference)
+        self.position_changed.emit(self.position)
+
+    def _ask_for_basemap(self, grid: Grid) -> None:
+        from engine.jobs.basemap import BasemapRequest
+
+        self.basemap_changed.emit((), ())
+        self.bridge.submit("basemap", BasemapRequest(grid), self._on_basemap, key="basemap", priority=1)
+
+    def _on_basemap(self, job: int, event: Event) -> None:
+        from engine.jobs.basemap import BasemapReady
+
+        if isinstance(event, BasemapReady) and self.sequence is not None and event.grid is self.sequence.grid:
+            self.located = event.grid.projection is not None
+            self.basemap_changed.emit(event.lines, event.graticule)
+
+    # -- time
+
+    def possible_references(self) -> tuple[int, ...]:
+        return self.clock.possible_references(self.settings.values.inputs) if self.clock else ()
+
+    @property
+    def reference_position(self) -> int:
+        """The place of the reference time."""
+        return next((i for i, place in enumerate(self.places) if place.frame == self.reference), 0)
+
+    def set_reference(self, index: int) -> None:
+        """Moves the reference time to a frame; a lead time that is shown stays the same lead time."""
+        if self.clock is None or not 0 <= index < len(self.clock.times) or index == self.reference:
+            return
+        lead, time = self.position - self.reference_position, self.places[self.position].time
+        self.reference = index
+        self.places = self.clock.places(index, self.forecasting.lead_times())
+        past = [i for i, place in enumerate(self.places) if place.lead is None and place.time <= time]
+        self.position = self.reference_position + lead if lead > 0 else past[-1] if past and lead < 0 \
+            else self.reference_position
+        self.position = min(self.position, len(self.places) - 1)
+        self.forecasting.set_reference(index)
+        self.reference_changed.emit(index)
+        self.position_changed.emit(self.position)
+
+    def set_reference_near(self, position: int) -> None:
+        """The possible reference time nearest to a place of the time axis."""
+        possible = self.possible_references()
+        if self.clock is not None and self.places and possible:
+            time = self.places[max(0, min(position, len(self.places) - 1))].time
+            times = self.clock.times
+            self.set_reference(min(possible, key=lambda i: abs(times[i] - time)))
+
+    def step_reference(self, by: int) -> None:
+        """The next possible reference time in a direction."""
+        ahead = [i for i in self.possible_references() if (i - self.reference) * by > 0]
+        if ahead:
+            self.set_reference(min(ahead, key=lambda i: abs(i - self.reference)))
+
+    def set_position(self, index: int) -> None:
+        if not self.places:
+            return
+        index = max(0, min(index, len(self.places) - 1))
+        if index != self.position:
+            self.position = index
+            self.position_changed.emit(index)
+
+    @property
+    def place(self) -> Place | None:
+        return self.places[self.position] if self.places else None
+
+    def _rebuild(self) -> None:
+        """Lays the time axis out anew."""
+        if self.clock is None:
+            return
+        places = self.clock.places(self.reference, self.forecasting.lead_times())
+        changed, self.places = places != self.places, places
+        if self.position >= len(places):
+            self.position = len(places) - 1
+            self.position_changed.emit(self.position)
+        elif changed:
+            self.position_changed.emit(self.position)
+        self.track_changed.emit()
+
+    def refresh_track(self) -> None:
+        """After the wished number of inputs or lead times has changed."""
+        self._rebuild()
+
+    # -- forecasts and thresholds
+
+    @property
+    def shown_run(self) -> Run | None:
+        return self.forecasting.shown
+
+    def run_forecast(self) -> None:
+        """Starts the wished forecaster at the reference time."""
+        if self.sequence is None:
+            self.failed.emit(StormdeckError("There is no archive to forecast from.", advice="Open an archive first."))
+        elif self.reference not in self.possible_references():
+            self.failed.emit(self._why_not())
+        else:
+            self.forecasting.start()
+
+    def _why_not(self) -> StormdeckError:
+        sequence, inputs = self.sequence, self.settings.values.inputs
+        assert sequence is not None
+        if not self.possible_references():
+            return NotEnoughInput(f"{sequence.name}: no reference time has {inputs} gapless input frames.",
+                                  advice="Choose fewer inputs or another archive.")
+        try:
+            sequence.inputs_ending_at(self.reference, inputs)
+        except NotEnoughInput as problem:
+            return problem
+        return NotEnoughInput(f"{sequence.name}: no forecast is possible from this time.")
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        return self.settings.values.thresholds
+
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """The thresholds whose contours are drawn."""
+        return self.settings.values.drawn
+
+    def set_thresholds(self, thresholds: Sequence[float], drawn: Sequence[float]) -> None:
+        """Raises ValueError with a sentence if they make no sense."""
+        values = self.settings.values
+        checked = check_thresholds(thresholds)
+        wish = tuple(t for t in checked if t in set(drawn))
+        if (checked, wish) == (values.thresholds, values.drawn):
+            return
+        values.thresholds, values.drawn = checked, wish
+        self.forecasting.rescore_all()
+        self.thresholds_changed.emit()

@@ -1,0 +1,337 @@
+"""The main window: docks, menus and keys built from the two tables; everything else lives in its own file."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+import resources
+from app.actions import ACTIONS, MENUS, Actions
+from app.appearance import Appearance
+from app.bridge import EngineBridge
+from app.context import Context
+from app.dialogs.keys import KeysDialog
+from app.dialogs.message_bar import MessageBar
+from app.icons import icon
+from app.panels import BOTTOM, LEFT, PANELS, RIGHT
+from app.panels.maps import MapsPanel
+from app.pictures import Pictures
+from app.player import Player
+from app.readout import Readout
+from app.session import Session
+from app.settings import Settings
+from app.startup import Startup
+from engine import __version__
+from engine.errors import NotEnoughInput, StormdeckError, UnreadableInput
+
+log = logging.getLogger(__name__)
+
+AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
+         BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
+LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 310, 110
+
+
+class MainWindow(QMainWindow):
+    """Owns the bridge, and with it the engine's threads; :meth:`close` ends them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.setWindowTitle("Stormdeck")
+        self.setAcceptDrops(True)
+        self.settings = settings
+        self.bridge = EngineBridge(self)
+        self.session = Session(self.bridge, settings, self)
+        self.pictures = Pictures(self.bridge, self)
+        self.player = Player(self.session, self)
+        self.appearance = Appearance(settings, self)
+        self.actions_by_key = Actions(self)
+        self.context = Context(settings, self.bridge, self.session, self.pictures, self.player, self.appearance,
+                               self.actions_by_key)
+        self.maps = MapsPanel(self.context)
+        self.message_bar = MessageBar()
+        self.panels: dict[str, QWidget] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        self.startup = Startup(self.context, self)
+        self._build()
+        self._connect()
+        self._restore()
+
+    # -- building
+
+    def _build(self) -> None:
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.message_bar)
+        column.addWidget(self.maps, 1)
+        self.setCentralWidget(centre)
+        for corner, area in ((Qt.Corner.BottomLeftCorner, BOTTOM), (Qt.Corner.BottomRightCorner, BOTTOM)):
+            self.setCorner(corner, AREAS[area])
+        for row in PANELS:
+            self._add_panel(row.key, row.title, row.target, AREAS[row.area], row.shown)
+        self.readout = Readout(self.statusBar(), self.context, self.maps)
+        self._build_menus()
+        self.chip = QLabel("no archive")
+        self.chip.setContentsMargins(0, 0, 12, 0)
+        self.menuBar().setCornerWidget(self.chip)
+        self.resize(1440, 900)
+        self._arrange()
+
+    def _add_panel(self, key: str, title: str, target: str, area: Qt.DockWidgetArea, shown: bool) -> None:
+        module, _, name = target.partition(":")
+        panel = getattr(importlib.import_module(module), name)(self.context)
+        dock = QDockWidget(title, self)
+        dock.setObjectName(key)
+        dock.setWidget(panel)
+        if key == "timeline":  # full width and always the same: a title would only cost height
+            dock.setTitleBarWidget(QWidget())
+        self.addDockWidget(area, dock)
+        dock.setVisible(shown)
+        self.panels[key], self.docks[key] = panel, dock
+
+    def _arrange(self) -> None:
+        sides = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks["archive"], self.docks["scores"]], [LEFT_WIDTH, RIGHT_WIDTH], sides[0])
+        self.resizeDocks([self.docks["archive"], self.docks["run"]], [300, 330], sides[1])
+        self.resizeDocks([self.docks["scores"], self.docks["thresholds"]], [480, 190], sides[1])
+        self.resizeDocks([self.docks["timeline"]], [TIME_HEIGHT], sides[1])
+
+    def _build_menus(self) -> None:
+        menus = {name: self.menuBar().addMenu(f"&{name}") for name in MENUS}
+        for row in ACTIONS:
+            if row.after_line:
+                menus[row.menu].addSeparator()
+            menus[row.menu].addAction(self.actions_by_key[row.key])
+        palettes = menus["View"].addMenu("&Rain colours")
+        for name, title in self.appearance.palettes():
+            action = palettes.addAction(title)
+            action.setObjectName(name)
+            action.setCheckable(True)
+            action.triggered.connect(self._palette_chosen)
+        self._palette_menu = palettes
+        palettes.aboutToShow.connect(self._tick_palette)
+        for dock in self.docks.values():
+            menus["Window"].addAction(dock.toggleViewAction())
+
+    def _connect(self) -> None:
+        session, values, actions = self.session, self.settings.values, self.actions_by_key
+        actions["contours"].setChecked(values.contours != "off")
+        actions["crossed"].setChecked(values.contours == "crossed")
+        actions["smooth"].setChecked(values.smooth)
+        actions["loop"].setChecked(values.loop)
+        actions[values.theme].setChecked(True)
+        actions.wire(self)
+        self.maps.set_smooth(values.smooth)
+        self.maps.shown.connect(self.player.frame_painted)
+        self.maps.shown.connect(self._follow)
+        self.maps.cursor_moved.connect(self._cursor_moved)
+        self.maps.cursor_left.connect(self._cursor_left)
+        session.failed.connect(self.show_problem)
+        session.archive_changed.connect(self._show_archive)
+        session.archive_changed.connect(self.message_bar.hide)
+        session.position_changed.connect(self._follow)
+        self.player.playing_changed.connect(self._show_playing)
+        self.player.loop_changed.connect(actions["loop"].setChecked)
+        self.appearance.changed.connect(self._restyle)
+        self.startup.device_known.connect(self.readout.set_device)
+        self.startup.models_known.connect(self.panels["run"].set_models)  # type: ignore[attr-defined]
+        self._restyle()
+
+    def _restore(self) -> None:
+        values = self.settings.values
+        if values.geometry and values.state:
+            self.restoreGeometry(QByteArray.fromBase64(values.geometry.encode("ascii", "ignore")))
+            self.restoreState(QByteArray.fromBase64(values.state.encode("ascii", "ignore")))
+
+    # -- opening
+
+    def open_files(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Open radar files", self._folder())
+        if names:
+            self.session.open(names)
+
+    def open_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Open a folder of radar files", self._folder())
+        if name:
+            self.session.open([name])
+
+    def open_sample(self) -> None:
+        try:
+            self.session.open([resources.sample_archive()])
+        except FileNotFoundError as problem:
+            self.show_problem(StormdeckError(str(problem), advice="Install the program again."))
+
+    def _folder(self) -> str:
+        recent = self.settings.values.recent
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _local_paths(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = _local_paths(event)
+        if paths:
+            event.acceptProposedAction()
+            self.session.open(paths)
+
+    def _show_archive(self) -> None:
+        sequence = self.session.sequence
+        assert sequence is not None
+        first = sequence.times[0]
+        step = f"{sequence.step_minutes:g} min" if sequence.step_minutes else "one frame"
+        note = "  synthetic" if sequence.layout.synthetic else ""
+        self.chip.setText(f"{sequence.layout.format}   {first:%Y-%m-%d}   {step}   {len(sequence)} frames{note}")
+        self.chip.setFixedWidth(self.chip.sizeHint().width())
+        self.menuBar().setCornerWidget(self.chip)  # a menu bar lays its corner out anew only when it is set
+        self.chip.show()
+        self.setWindowTitle(f"{sequence.name} – Stormdeck")
+        self._follow()
+
+    # -- what actions call
+
+    def set_contours_shown(self, shown: bool) -> None:
+        crossed = self.actions_by_key["crossed"].isChecked()
+        self._set_contours("off" if not shown else "crossed" if crossed else "own")
+
+    def set_contours_crossed(self, crossed: bool) -> None:
+        if not self.actions_by_key["contours"].isChecked():
+            self.actions_by_key["contours"].setChecked(True)
+        self._set_contours("crossed" if crossed else "own")
+
+    def _set_contours(self, mode: str) -> None:
+        self.settings.values.contours = mode
+        self.maps.redraw_contours()
+
+    def set_smooth(self, smooth: bool) -> None:
+        self.settings.values.smooth = smooth
+        self.maps.set_smooth(smooth)
+
+    def use_dark(self, chosen: bool) -> None:
+        if chosen:
+            self.appearance.set_theme("dark")
+
+    def use_light(self, chosen: bool) -> None:
+        if chosen:
+            self.appearance.set_theme("light")
+
+    def _palette_chosen(self) -> None:
+        sender = self.sender()
+        if sender is not None:
+            self.appearance.set_palette(sender.objectName())
+
+    def _tick_palette(self) -> None:
+        for action in self._palette_menu.actions():
+            action.setChecked(action.objectName() == self.appearance.palette)
+
+    def cancel(self) -> None:
+        """Escape: the running forecast, else an archive being opened, else the message."""
+        if self.session.forecasting.active is not None:
+            self.session.forecasting.cancel()
+        elif self.session.is_opening:
+            self.session.cancel_opening()
+        else:
+            self.message_bar.hide()
+
+    def reference_back(self) -> None:
+        self.session.step_reference(-1)
+
+    def reference_forward(self) -> None:
+        self.session.step_reference(1)
+
+    def reference_here(self) -> None:
+        self.session.set_reference_near(self.session.position)
+
+    def export(self) -> None:
+        from app.dialogs.export import ExportDialog
+
+        if self.session.sequence is None:
+            self.show_problem(StormdeckError("There is nothing to export.", advice="Open an archive first."))
+            return
+        dialog = ExportDialog(self.context, Path.home(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
+    def show_keys(self) -> None:
+        dialog = KeysDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
+    def show_about(self) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "About Stormdeck",
+                          f"<b>Stormdeck {__version__}</b><br>A workstation for precipitation nowcasting.",
+                          QMessageBox.StandardButton.Close, self)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    # -- what is shown
+
+    def show_problem(self, error: StormdeckError) -> None:
+        """A sentence, what to do, and one button that does it; the log has the rest."""
+        if isinstance(error, UnreadableInput):
+            action, do = "Open files…", self.open_files
+        elif isinstance(error, NotEnoughInput) and self.session.possible_references():
+            action, do = "Nearest possible time", self._to_possible
+        else:
+            action, do = "Show the log", self.show_log
+        self.message_bar.tell(str(error), error.advice, action, do)
+
+    def _to_possible(self) -> None:
+        self.session.set_reference_near(self.session.reference_position)
+
+    def show_log(self) -> None:
+        self.docks["log"].show()
+        self.docks["log"].raise_()
+
+    def _follow(self, position: int = 0) -> None:
+        self.readout.follow()
+
+    def _cursor_moved(self, x: float, y: float) -> None:
+        self.readout.move((x, y))
+
+    def _cursor_left(self) -> None:
+        self.readout.move(None)
+
+    def _show_playing(self, playing: bool) -> None:
+        play = self.actions_by_key["play"]
+        play.setText("&Pause" if playing else "&Play")
+        play.setIcon(icon("pause" if playing else "play", self.appearance.theme.text))
+        self.maps.set_smooth(self.settings.values.smooth and not playing)
+
+    def _restyle(self) -> None:
+        theme = self.appearance.theme
+        for key in ("to-start", "back", "forward", "to-reference", "to-end", "loop"):
+            self.actions_by_key[key].setIcon(icon(key, theme.text))
+        self._show_playing(self.player.playing)
+        self.message_bar.set_colours(theme.panel, theme.text)
+
+    # -- the end
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stops the loop, cancels and joins the engine, saves what is remembered."""
+        self.player.pause()
+        self.settings.values.geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
+        self.settings.values.state = bytes(self.saveState().toBase64().data()).decode("ascii")
+        self.bridge.close()
+        self.panels["log"].end()  # type: ignore[attr-defined]
+        self.settings.save()
+        event.accept()
+
+
+def _local_paths(event: QDropEvent) -> Sequence[str]:
+    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]

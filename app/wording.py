@@ -1,0 +1,63 @@
+"""Times, lead times and values as the window writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import isnan
+
+from app.places import Place
+from app.runs import DONE, FAILED, PARTIAL, RUNNING, WAITING, Run
+from engine.radar.units import NO_ECHO_DBZ, ZR
+
+STATES = {WAITING: "waiting", RUNNING: "running", DONE: "done", PARTIAL: "partial", FAILED: "failed"}
+
+
+def clock(time: datetime) -> str:
+    return f"{time:%H:%M} UTC"
+
+
+def date_and_clock(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def lead(minutes: float) -> str:
+    """+30 min"""
+    return f"{minutes:+.0f} min" if minutes else "T0"
+
+
+def number(value: float) -> str:
+    """0.5, 2, 12.5"""
+    return f"{value:g}"
+
+
+def rain(value: float | None, zr: ZR) -> str:
+    """A rain rate with its reflectivity."""
+    if value is None:
+        return "–"
+    if isnan(value):
+        return "no data"
+    dbz = zr.dbz_of(value)
+    text = f"{value:.1f} mm/h" if value < 100 else f"{value:.0f} mm/h"
+    return text if dbz <= NO_ECHO_DBZ else f"{text}  {dbz:.1f} dBZ"
+
+
+def degrees(lon: float, lat: float) -> str:
+    return f"{abs(lat):.2f}° {'N' if lat >= 0 else 'S'}  {abs(lon):.2f}° {'E' if lon >= 0 else 'W'}"
+
+
+def predicted_title(run: Run | None, place: Place, inputs: int, step: float | None) -> str:
+    """A forecast frame is never shown without its model and lead time, an input never as a forecast."""
+    if place.lead is not None:
+        return f"PREDICTED  {run.forecaster}" if run else "PREDICTED"
+    is_input = step is not None and -place.minutes <= (inputs - 1) * step + 1e-6
+    return "OBSERVED  input" if is_input else "OBSERVED  history"
+
+
+def when(place: Place) -> str:
+    """Valid time and lead time."""
+    return f"{clock(place.time)}   {lead(place.minutes)}"
+
+
+def run_line(run: Run) -> str:
+    count = f"{len(run.frames)}/{run.lead_times}"
+    return f"{run.forecaster}   {count}   {STATES[run.state]}"
