@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[float, str], None]
 T = TypeVar("T")
+MAX_ALIKE = 8
+"""Layouts of one kind and size that a new one is compared with."""
+
 _IGNORED_SUFFIXES = frozenset({".md", ".toml", ".csv", ".json", ".xml", ".png.aux", ".idx", ".part", ".tmp"})
 
 
@@ -37,7 +42,8 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     if not wanted:
         raise UnreadableInput("(no path)", "no file was named")
     found = list(_expand(wanted))
-    scans: list[tuple[str, Path, Scan]] = []
+    scans: list[_Scanned] = []
+    layouts: dict[object, list[Layout]] = {}
     skipped: list[tuple[Path, StormdeckError]] = []
     likely: str | None = None
     for count, path in enumerate(found, start=1):
@@ -48,7 +54,7 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
         except UnreadableInput as problem:
             skipped.append((path, problem))
         else:
-            scans.append((likely, path, scan))
+            scans.append(_Scanned(likely, path, _shared(layouts, likely, scan.layout), scan.frames))
     if not scans:
         raise _nothing(wanted, skipped)
     return _assemble(wanted, scans, [Skipped(str(p), _reason(e)) for p, e in skipped])
@@ -60,6 +66,8 @@ def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
     if not probe.is_folder and not probe.head:
         raise UnreadableInput(path, "the file is empty")
     name = recognise(probe, likely)
+    if name is None and probe.is_broken_hdf5:
+        raise UnreadableInput(path, "an HDF5 or NetCDF-4 file that is damaged or cut short")
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
         raise UnreadableInput(path, f"no known radar format (tried: {tried})")
@@ -116,37 +124,84 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    for entry in sorted(folder.iterdir()):
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as problem:
+        raise UnreadableInput(folder, problem.strerror or str(problem)) from problem
+    for entry in entries:
         if entry.name.startswith(".") or entry.suffix.lower() in _IGNORED_SUFFIXES:
             continue
         if entry.is_dir():
+            if entry.is_symlink():  # it may lead back to where we are
+                continue
             yield from _walk(entry) if recognise(Probe(entry)) is None else [entry]
         elif entry.is_file():
             yield entry
 
 
-def _assemble(wanted: list[Path], scans: list[tuple[str, Path, Scan]], skipped: list[Skipped]) -> RadarSequence:
-    most = Counter(name for name, _, _ in scans).most_common(1)[0][0]
-    layout = next(scan.layout for name, _, scan in scans if name == most)
-    refs: dict[object, FrameRef] = {}
-    for name, path, scan in scans:
-        reason = _misfit(name, most, scan.layout, layout)
+@dataclass(frozen=True)
+class _Scanned:
+    """A file's frames; files that agree hold the same layout, so that 100,000 of them hold one grid."""
+
+    name: str
+    path: Path
+    layout: Layout
+    frames: tuple[FrameRef, ...]
+
+
+def _shared(layouts: dict[object, list[Layout]], name: str, layout: Layout) -> Layout:
+    """The first layout met that agrees with this one. Only layouts alike in kind and size are compared, and no
+    more than a few of those, so that a folder of strangers takes no longer."""
+    alike = layouts.setdefault((name, layout.variable, layout.quantity, layout.grid.shape), [])
+    for known in alike[:MAX_ALIKE]:
+        if layout.agrees_with(known) is None and layout.synthetic == known.synthetic and layout.zr == known.zr:
+            return known
+    alike.append(layout)
+    return layout
+
+
+def _assemble(wanted: list[Path], scans: list[_Scanned], skipped: list[Skipped]) -> RadarSequence:
+    """The format and grid of most frames make the archive; the first met wins among equals."""
+    votes: Counter[tuple[str, int]] = Counter()
+    for scanned in scans:
+        votes[scanned.name, id(scanned.layout)] += len(scanned.frames)
+    (most, chosen), _ = votes.most_common(1)[0]
+    layout = next(scanned.layout for scanned in scans if id(scanned.layout) == chosen)
+    refs: dict[datetime, FrameRef] = {}
+    misfits: dict[tuple[str, int], str | None] = {}
+    for scanned in scans:
+        kind = (scanned.name, id(scanned.layout))
+        if kind not in misfits:
+            misfits[kind] = _misfit(scanned.name, most, scanned.layout, layout)
+        reason = misfits[kind]
         if reason is not None:
-            skipped.append(Skipped(str(path), reason))
+            skipped.append(Skipped(str(scanned.path), reason))
             continue
-        for ref in scan.frames:
-            if ref.time in refs and refs[ref.time].path != ref.path:
-                skipped.append(Skipped(str(path), f"same time as {refs[ref.time].path.name}"))
-            else:
-                refs[ref.time] = ref
-    frames = tuple(refs[time] for time in sorted(refs))  # type: ignore[type-var]
+        skipped.extend(_keep(refs, scanned))
+    if not refs:
+        raise UnreadableInput(wanted[0], "it holds no frame", tried=layout.format)
+    frames = tuple(refs[time] for time in sorted(refs))
     return RadarSequence(layout, frames, partial(read_frame, most), tuple(skipped), _name_of(wanted))
+
+
+def _keep(refs: dict[datetime, FrameRef], scanned: _Scanned) -> Iterable[Skipped]:
+    """Takes over the frames of new times; a file is named once, however many of its times are known."""
+    others = {refs[ref.time].path: None for ref in scanned.frames
+              if ref.time in refs and refs[ref.time].path != scanned.path}
+    for ref in scanned.frames:
+        refs.setdefault(ref.time, ref)
+    if others:
+        names = ", ".join(path.name for path in list(others)[:3])
+        yield Skipped(str(scanned.path), f"same time as {names}")
 
 
 def _misfit(name: str, most: str, layout: Layout, expected: Layout) -> str | None:
     if name != most:
         return f"it is {layout.format}, the archive is {expected.format}"
-    return expected.agrees_with(layout)
+    reason = layout.agrees_with(expected)
+    if reason is None and layout.synthetic != expected.synthetic:
+        return "one is synthetic, the other observed"
+    return reason
 
 
 def _name_of(wanted: list[Path]) -> str:

@@ -41,6 +41,11 @@ class Probe:
         return self.head[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 
     @cached_property
+    def is_broken_hdf5(self) -> bool:
+        """It begins like an HDF5 file, but the library cannot open it (cut short, damaged)."""
+        return self.is_hdf5 and not self.hdf5_outline
+
+    @cached_property
     def hdf5_outline(self) -> frozenset[str]:
         """Names of the root's groups and datasets, and of its attributes as ``@name``; empty if unreadable."""
         if not self.is_hdf5:
@@ -48,7 +53,7 @@ class Probe:
         import h5py
 
         try:
-            with h5py.File(self.path, "r") as file:
+            with h5py.File(self.path, "r", locking="best-effort") as file:
                 return frozenset(file.keys()) | frozenset("@" + name for name in file.attrs)
-        except (OSError, RuntimeError, ValueError):
+        except (OSError, RuntimeError, ValueError, KeyError):
             return frozenset()

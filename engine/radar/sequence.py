@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,24 +116,32 @@ class RadarSequence:
     def zr(self) -> ZR:
         return self.layout.zr
 
-    @property
+    @cached_property
     def times(self) -> tuple[datetime, ...]:
         return tuple(frame.time for frame in self.frames)
 
-    @property
+    @cached_property
     def step(self) -> timedelta | None:
-        """The most common time between neighbours (the shortest of equals); None for a single frame."""
-        times = self.times
-        if len(times) < 2:
+        """The most common time between neighbours (the shortest of equals); None for a single frame.
+
+        Times a tenth of a step apart count together, so that radars that are seconds late have a step too.
+        """
+        counts = Counter(b - a for a, b in itertools.pairwise(self.times))
+        if not counts:
             return None
-        counts = Counter(b - a for a, b in itertools.pairwise(times))
-        return min(counts, key=lambda gap: (-counts[gap], gap))
+        gaps = sorted(counts)
+        total = list(itertools.accumulate((counts[gap] for gap in gaps), initial=0))
+
+        def company(gap: timedelta) -> int:
+            return total[bisect.bisect_right(gaps, gap * 1.1)] - total[bisect.bisect_left(gaps, gap * 0.9)]
+
+        return min(gaps, key=lambda gap: (-company(gap), -counts[gap], gap))
 
     @property
     def step_minutes(self) -> float | None:
         return None if self.step is None else self.step.total_seconds() / 60.0
 
-    @property
+    @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """Places where neighbours lie further apart than 1.5 steps."""
         step, times = self.step, self.times
@@ -166,9 +176,11 @@ class RadarSequence:
         return values if self.layout.quantity is Quantity.RAIN_RATE else self.zr.rain_rate(values)
 
     def index_at(self, time: datetime) -> int | None:
-        """The frame at a time, half a step of tolerance at most one second where there is no step; or None."""
+        """The frame nearest to a time, less than half a step away (a second where there is no step); or None."""
         tolerance = (self.step or timedelta(seconds=2)) / 2
-        nearest = min(range(len(self)), key=lambda i: abs(self.frames[i].time - time))
+        after = bisect.bisect_left(self.times, time)
+        nearest = min((i for i in (after - 1, after) if 0 <= i < len(self)),
+                      key=lambda i: abs(self.frames[i].time - time))
         return nearest if abs(self.frames[nearest].time - time) < tolerance else None
 
     def inputs_ending_at(self, index: int, count: int) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Exports: one writer for each format, whole or not at all."""
