@@ -49,7 +49,8 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     bins = check_thresholds(request.thresholds)
     _check(request)
     forecasts = list(_open(request.forecasts, scope))
-    observed = open_archive(request.against, token=scope.token)
+    observed = open_archive(request.against, token=scope.token,
+                            report=lambda fraction, text: scope.progress(None, text))
     _check_fit(forecasts, observed)
     observed = _with_zr_of(forecasts, observed)
     table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)
