@@ -98,7 +98,7 @@ class BasemapItem(Layer):
         self._draw_lines(painter)
         painter.resetTransform()
         painter.setFont(self._font)
-        used = [self._draw_scale(painter)]
+        used = [self._draw_scale(painter), QRectF(0, 0, place.width, 34)]  # badges stand on top
         self._draw_labels(painter, used)
         painter.end()
         return image
@@ -137,8 +137,8 @@ class BasemapItem(Layer):
     def _draw_labels(self, painter: QPainter, used: list[QRectF]) -> None:
         metrics = QFontMetricsF(self._font)
         for line in self._graticule:
-            label = str(getattr(line, "label", "") or "")
-            point = self._edge(line, label) if label else None
+            label = str(getattr(line, "text", "") or getattr(line, "label", "") or "")
+            point = self._edge(line) if label else None
             if point is None:
                 continue
             wide, high = metrics.horizontalAdvance(label), metrics.height()
@@ -149,26 +149,20 @@ class BasemapItem(Layer):
                 used.append(rect)
                 halo_text(painter, QPointF(x, y), label, self.theme)
 
-    def _edge(self, line: MapLine, label: str) -> QPointF | None:
+    def _edge(self, line: MapLine) -> QPointF | None:
         """Where a parallel meets the left edge, a meridian the bottom edge."""
         xy = np.asarray(line.xy, np.float64)
         px, py = self.place.ax * xy[:, 0] + self.place.bx, self.place.by - self.place.ay * xy[:, 1]
-        parallel = label.rstrip()[-1:] in "NS" if label.rstrip()[-1:] in "NSEW" else np.ptp(px) > np.ptp(py)
+        parallel = line.kind == "parallel" or (line.kind != "meridian" and np.ptp(px) > np.ptp(py))
         along, across, limit, edge = ((px, py, self.place.height, 0.0) if parallel
                                       else (py, px, self.place.width, float(self.place.height)))
-        inside = (across >= 0) & (across <= limit) & (along >= 0)
-        inside &= along <= (self.place.width if parallel else self.place.height)
         crossing = np.flatnonzero((along[:-1] - edge) * (along[1:] - edge) <= 0)
         for i in crossing:
             step = along[i + 1] - along[i]
             at = across[i] + (across[i + 1] - across[i]) * ((edge - along[i]) / step if step else 0.0)
             if np.isfinite(at) and 0 <= at <= limit:
                 return QPointF(edge, at) if parallel else QPointF(at, edge)
-        seen = np.flatnonzero(inside)
-        if seen.size == 0:
-            return None
-        i = int(seen[np.argmin(along[seen])] if parallel else seen[np.argmax(along[seen])])
-        return QPointF(float(px[i]), float(py[i]))
+        return None
 
 
 def halo_text(painter: QPainter, base: QPointF, text: str, theme: Theme) -> None:

@@ -21,6 +21,8 @@ from engine.display.contours import Contour
 CASING = 0xC0000000
 CACHE_BYTES = 64 << 20
 MAX_PATHS = 64
+SMALL_PANE = 420
+"""Below this width lines stay one pixel wide, so that they do not hide the rain."""
 
 Contours = tuple[Contour, ...]
 
@@ -69,6 +71,11 @@ class ContourItem(Layer):
             self._images.clear()
         super().set_place(place)
 
+    def forget(self) -> None:
+        """Drop all that is kept for other frames."""
+        self._paths.clear()
+        self._images.clear()
+
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         if not self._contours or not self._styles:
             return
@@ -102,7 +109,7 @@ class ContourItem(Layer):
             painter.setPen(style.pen())
             painter.drawPath(path)
         painter.end()
-        result = _cased(pixels)
+        result = _cased(pixels, wide=self.place.width >= SMALL_PANE)
         image = _image(result)
         image.setDevicePixelRatio(ratio)
         return image, result
@@ -113,11 +120,12 @@ def _image(pixels: NDArray[np.uint32]) -> QImage:
     return QImage(pixels.data, width, height, pixels.strides[0], QImage.Format.Format_ARGB32_Premultiplied)
 
 
-def _cased(pixels: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Lines of one pixel made two wide, with a dark casing of one pixel around."""
+def _cased(pixels: NDArray[np.uint32], wide: bool) -> NDArray[np.uint32]:
+    """Lines of one pixel made two wide if asked, with a dark casing of one pixel around."""
     thick = pixels.copy()
-    np.maximum(thick[:, 1:], pixels[:, :-1], out=thick[:, 1:])
-    np.maximum(thick[1:], pixels[:-1], out=thick[1:])
+    if wide:
+        np.maximum(thick[:, 1:], pixels[:, :-1], out=thick[:, 1:])
+        np.maximum(thick[1:], pixels[:-1], out=thick[1:])
     line = thick != 0
     near = line.copy()
     near[1:] |= line[:-1]

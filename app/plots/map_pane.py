@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -40,6 +40,19 @@ from engine.radar.grid import Grid
 WHEEL_STEP = 1.0015
 
 
+class TitleLabel(QLabel):
+    """A title that is cut with an ellipsis where the pane is narrow, and never forces the pane wider."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(20, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(self.alignment()), text)
+        painter.end()
+
+
 class Overlay(Layer):
     """Cross-hair, badges and the message of an empty map."""
 
@@ -68,8 +81,10 @@ class Overlay(Layer):
 
     def _cross(self, painter: QPainter, px: float, py: float) -> None:
         x, y = int(px), int(py)
-        for colour, width in ((self.theme.map, 3), (self.theme.map_text, 1)):
-            painter.setPen(QPen(QColor(colour), width))
+        for name, width, opacity in ((self.theme.map, 3, 0.35), (self.theme.map_text, 1, 0.7)):
+            colour = QColor(name)
+            colour.setAlphaF(opacity)
+            painter.setPen(QPen(colour, width))
             for x0, y0, x1, y1 in ((0, y, x - 6, y), (x + 6, y, self.place.width, y),
                                    (x, 0, x, y - 6), (x, y + 6, x, self.place.height)):
                 painter.drawLine(x0, y0, x1, y1)
@@ -208,7 +223,7 @@ class MapPane(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._left, self._right = QLabel(self), QLabel(self)
+        self._left, self._right = TitleLabel(self), QLabel(self)
         self._thresholds: tuple[float, ...] = ()
         self._contours: tuple[Contour, ...] = ()
         self.canvas = MapCanvas(self)
@@ -222,8 +237,8 @@ class MapPane(QWidget):
     def _lay_out(self) -> None:
         row = QHBoxLayout()
         row.setContentsMargins(8, 4, 8, 4)
-        row.addWidget(self._left)
-        row.addStretch(1)
+        row.setSpacing(12)
+        row.addWidget(self._left, 1)
         row.addWidget(self._right)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

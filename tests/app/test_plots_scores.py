@@ -1,0 +1,84 @@
+"""Score curves and the colour bar."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from app.plots.colour_bar import ColourBar
+from app.plots.score_curves import ScoreCurves
+from app.plots.styles import model_marker, threshold_style
+from app.theme import LIGHT
+from engine.radar.scaling import RAIN_CLASSES, rain_bins
+from engine.radar.units import ZR
+
+
+@pytest.fixture
+def curves(qtbot: QtBot) -> ScoreCurves:
+    shown = ScoreCurves()
+    qtbot.addWidget(shown)
+    shown.resize(360, 240)
+    shown.set_axes("CSI", [6.0, 12.0, 18.0])
+    shown.set_thresholds((0.5, 2.0))
+    shown.set_curves("rover-linear", [[0.9, None, 0.7], [0.5, float("nan"), 0.3]])
+    shown.show()
+    qtbot.waitExposed(shown)
+    return shown
+
+
+def test_read_out_follows_the_position(curves: ScoreCurves) -> None:
+    assert curves.value_at("rover-linear", 0) is None
+    curves.set_position(18.0)
+    assert curves.value_at("rover-linear", 1) == 0.3
+    curves.set_position(12.0)
+    assert curves.value_at("rover-linear", 0) is None
+    assert curves.value_at("rover-linear", 1) is None
+
+
+@pytest.mark.parametrize("key", [2.0, "rover-linear"])
+def test_legend_hides_and_shows_lines_by_click(curves: ScoreCurves, key: float | str) -> None:
+    before = curves.grab().toImage()
+    rect = curves.legend_rect(key)
+    assert rect is not None
+    QTest.mouseClick(curves, Qt.MouseButton.LeftButton, pos=rect.center().toPoint())
+    assert not curves.is_shown(key)
+    assert curves.grab().toImage() != before
+    QTest.mouseClick(curves, Qt.MouseButton.LeftButton, pos=rect.center().toPoint())
+    assert curves.grab().toImage() == before
+
+
+def test_markers_stay_with_their_model(curves: ScoreCurves) -> None:
+    curves.set_curves("persistence", [[0.1] * 3] * 2)
+    curves.remove("rover-linear")
+    curves.set_curves("rover-nonlinear", [[0.2] * 3] * 2)
+    assert curves._markers == {"persistence": model_marker(1), "rover-nonlinear": model_marker(0)}
+
+
+def test_styles_are_distinct() -> None:
+    styles = [threshold_style(i, 12) for i in range(12)]
+    assert len(set(styles)) == 12
+    with pytest.raises(ValueError, match="threshold 5 of 5"):
+        threshold_style(5, 5)
+
+
+@pytest.mark.parametrize("orientation", list(Qt.Orientation))
+def test_colour_bar_shows_the_table_and_marks_the_value(qtbot: QtBot, orientation: Qt.Orientation) -> None:
+    bar = ColourBar(orientation)
+    qtbot.addWidget(bar)
+    bar.resize(480, 320)
+    colours = np.full(256, 0xFF808080, np.uint32)
+    edges = rain_bins().edges
+    colours[np.flatnonzero(edges >= 30.0) + 1] = 0xFFFF0000
+    bar.set_table(colours, edges, RAIN_CLASSES, ZR(), LIGHT)
+    plain = bar.grab().toImage()
+    box = bar._bar()
+    high = (box.center().x(), box.top() + 8) if orientation == Qt.Orientation.Vertical else \
+        (box.right() - 8, box.center().y())
+    assert plain.pixel(int(high[0]), int(high[1])) == 0xFFFF0000
+    bar.set_value(12.0)
+    assert bar.grab().toImage() != plain
+    bar.set_value(float("nan"))
+    assert bar.grab().toImage() == plain
