@@ -98,7 +98,8 @@ def works(python: Path) -> bool:
 
 
 def install(dev: bool) -> int:
-    """pip's exit status. A mark is left behind only if pip was killed or interrupted, not if it refused."""
+    """pip's exit status. A mark is left behind where pip was killed, interrupted or ran out of space, not where it
+    refused: an environment that works must survive an attempt without network."""
     say("Installing Stormdeck and what it needs; the first time this takes some minutes ...")
     STAMP.unlink(missing_ok=True)
     UNFINISHED.touch()
@@ -107,17 +108,24 @@ def install(dev: bool) -> int:
     command = [venv_python(), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--prefer-binary",
                *quiet, "--editable", target]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if status < 0:
-        return 1
-    UNFINISHED.unlink()
+    if status >= 0 and is_whole():
+        UNFINISHED.unlink()
     if status:
         say("pip could not install Stormdeck; its message is above. Repeat the command to try again.")
-        return status
+        return 1
     half_written = STAMP.with_suffix(".part")
     half_written.write_text(json.dumps({"fingerprint": fingerprint(), "dev": dev}), encoding="utf-8")
     half_written.replace(STAMP)
     return 0
 
 
+def is_whole() -> bool:
+    """pip writes a package's list of files last."""
+    return all((folder / "RECORD").exists() for folder in VENV.rglob("site-packages/*.dist-info"))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -155,9 +155,18 @@ def test_only_an_interrupted_installation_is_begun_anew(
         status: int, unfinished: bool, stamped: bool) -> None:
     """A pip that refuses leaves a sound environment behind, a pip that was killed may not."""
     monkeypatch.setattr(script.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, status))
-    assert script.install(dev=True) == (1 if status < 0 else status)
+    assert script.install(dev=True) == (1 if status else 0)
     assert script.UNFINISHED.exists() is unfinished
     assert script.STAMP.exists() is stamped
+
+
+@environment
+def test_an_installation_that_ran_out_of_space_is_begun_anew(
+        script: ModuleType, empty_venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_venv / "lib" / "python3.11" / "site-packages" / "numpy-2.0.dist-info").mkdir(parents=True)
+    monkeypatch.setattr(script.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 1))
+    assert script.install(dev=False) == 1
+    assert script.UNFINISHED.exists()
 
 
 def normalised(name: str) -> str:
