@@ -53,7 +53,8 @@ class _Candidate:
 def recognises(probe: Probe) -> bool:
     """A NetCDF file that is none of the other formats built on it (ODIM, KNMI, CfRadial, forecast files)."""
     if probe.is_netcdf3:
-        return b"sweep_number" not in probe.head and b"azimuth" not in probe.head
+        named = (name for name in _POLAR if len(name).to_bytes(4, "big") + name.encode() in probe.head)
+        return len(list(named)) < 2
     names = probe.hdf5_outline
     if "@stormdeck_version" in names or {"what", "dataset1"} <= names or {"overview", "image1"} <= names:
         return False

@@ -7,6 +7,7 @@ evaluated. An accumulation whose start and end are the same moment takes its len
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,12 +112,15 @@ def _law(overview: h5py.Group | None, image: h5py.Group) -> Law:
     match = _FORMULA.match(formula)
     if match is None:
         raise ValueError(f"its calibration '{formula[:60]}' is not of the form GEO=a*PV+b")
+    gain, offset = float(match.group(1)), float(match.group(2) or 0)
+    if gain == 0 or not math.isfinite(gain) or not math.isfinite(offset):
+        raise ValueError(f"its calibration '{formula[:60]}' has absurd numbers")
     codes = (finite([calibration], "calibration_missing_data"), finite([calibration], "calibration_out_of_image"))
     missing = tuple(sorted({code for code in codes if code is not None}))
     unit = _unit(image)
     factor = 1.0 / _hours(overview, image) if unit == "MM" else 1.0
-    return Law(Quantity.REFLECTIVITY if unit == "DBZ" else Quantity.RAIN_RATE, float(match.group(1)),
-               float(match.group(2) or 0), factor, missing)
+    return Law(Quantity.REFLECTIVITY if unit == "DBZ" else Quantity.RAIN_RATE, gain, offset, factor,
+               missing)
 
 
 def _hours(overview: h5py.Group | None, image: h5py.Group) -> float:
