@@ -18,6 +18,7 @@ from app.theme import DARK, Theme
 _FAINT = {"coast": 1.0, "lake": 0.7, "border": 0.7, "river": 0.4}
 _KM_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 HALO = 3
+_CLEAR = 20.0
 
 
 class MapLine(Protocol):
@@ -153,7 +154,7 @@ class BasemapItem(Layer):
         """Where a parallel meets the left edge, a meridian the bottom edge."""
         xy = np.asarray(line.xy, np.float64)
         px, py = self.place.ax * xy[:, 0] + self.place.bx, self.place.by - self.place.ay * xy[:, 1]
-        parallel = line.kind == "parallel" or (line.kind != "meridian" and np.ptp(px) > np.ptp(py))
+        parallel = line.kind == "parallel" or (line.kind != "meridian" and bool(np.ptp(px) > np.ptp(py)))
         along, across, limit, edge = ((px, py, self.place.height, 0.0) if parallel
                                       else (py, px, self.place.width, float(self.place.height)))
         crossing = np.flatnonzero((along[:-1] - edge) * (along[1:] - edge) <= 0)
@@ -162,7 +163,19 @@ class BasemapItem(Layer):
             at = across[i] + (across[i + 1] - across[i]) * ((edge - along[i]) / step if step else 0.0)
             if np.isfinite(at) and 0 <= at <= limit:
                 return QPointF(edge, at) if parallel else QPointF(at, edge)
+        return _end_inside(px, py, along, self.place, parallel)
+
+
+def _end_inside(px: NDArray[np.floating], py: NDArray[np.floating], along: NDArray[np.floating], place: Placement,
+                parallel: bool) -> QPointF | None:
+    """The first (west or south) end of a line that does not reach the edge; None if it leaves by another edge."""
+    known = np.flatnonzero(np.isfinite(along))
+    if known.size == 0:
         return None
+    i = known[np.argmin(along[known]) if parallel else np.argmax(along[known])]
+    x, y = float(px[i]), float(py[i])
+    inside = _CLEAR <= x <= place.width - _CLEAR and _CLEAR <= y <= place.height - _CLEAR
+    return QPointF(x, y) if inside else None
 
 
 def halo_text(painter: QPainter, base: QPointF, text: str, theme: Theme) -> None:

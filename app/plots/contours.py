@@ -20,7 +20,7 @@ from engine.display.contours import Contour
 
 CASING = 0xC0000000
 CACHE_BYTES = 64 << 20
-MAX_PATHS = 64
+MAX_PATHS = 320
 SMALL_PANE = 420
 """Below this width lines stay one pixel wide, so that they do not hide the rain."""
 
@@ -30,7 +30,7 @@ Contours = tuple[Contour, ...]
 def line_path(xy: NDArray[np.float32], starts: NDArray[np.int64]) -> QPainterPath:
     """Polylines as one path, built from a buffer and not point by point. xy: (N, 2); starts: first points, then N.
     Lines with points that are not finite are broken there."""
-    good = np.isfinite(xy).all(axis=1)
+    good = np.asarray(np.isfinite(xy).all(axis=1), bool)
     if len(xy) == 0 or not good.any():
         return QPainterPath()
     element = np.empty(len(xy), np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")]))
@@ -53,8 +53,9 @@ class ContourItem(Layer):
         super().__init__()
         self._contours: Contours = ()
         self._styles: tuple[LineStyle, ...] = ()
-        self._paths: OrderedDict[int, tuple[Contours, list[QPainterPath]]] = OrderedDict()
-        self._images: OrderedDict[int, tuple[Contours, QImage, NDArray[np.uint32]]] = OrderedDict()
+        # keyed by identity; the entries hold the contours, so that an id stays its own
+        self._paths: OrderedDict[int, tuple[Contour, QPainterPath]] = OrderedDict()
+        self._images: OrderedDict[tuple[int, ...], tuple[Contours, QImage, NDArray[np.uint32]]] = OrderedDict()
 
     def boundingRect(self) -> QRectF:
         return QRectF(0, 0, self.place.width, self.place.height)
@@ -79,7 +80,7 @@ class ContourItem(Layer):
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         if not self._contours or not self._styles:
             return
-        key = id(self._contours)  # the cache holds the tuple, so its id stays its own
+        key = tuple(id(contour) for contour in self._contours)
         if key not in self._images:
             self._images[key] = (self._contours, *self._render())
         self._images.move_to_end(key)
@@ -88,10 +89,10 @@ class ContourItem(Layer):
         while len(self._images) > 1 and len(self._images) * size > CACHE_BYTES:
             self._images.popitem(last=False)
 
-    def _lines(self) -> list[QPainterPath]:
-        key = id(self._contours)
+    def _path(self, contour: Contour) -> QPainterPath:
+        key = id(contour)
         if key not in self._paths:
-            self._paths[key] = self._contours, [line_path(c.xy, c.starts) for c in self._contours]
+            self._paths[key] = contour, line_path(contour.xy, contour.starts)
         self._paths.move_to_end(key)
         while len(self._paths) > MAX_PATHS:
             self._paths.popitem(last=False)
@@ -105,9 +106,9 @@ class ContourItem(Layer):
         painter = QPainter(thin)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setTransform(self.place.transform() * QTransform.fromScale(ratio, ratio))
-        for path, style in zip(self._lines(), self._styles, strict=False):
+        for contour, style in zip(self._contours, self._styles, strict=False):
             painter.setPen(style.pen())
-            painter.drawPath(path)
+            painter.drawPath(self._path(contour))
         painter.end()
         result = _cased(pixels, wide=self.place.width >= SMALL_PANE)
         image = _image(result)

@@ -286,6 +286,7 @@ class MapPane(QWidget):
 
     def set_titles(self, left: str, right: str) -> None:
         self._left.setText(left)
+        self._left.setToolTip(left)
         self._right.setText(right)
         self.canvas.setAccessibleName(f"Map: {left}, {right}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -28,6 +29,7 @@ HEIGHT = 76
 _SIDE = 24.0
 _TOP, _BAR = 24.0, 26.0
 _NOTCH = 120
+_TICK_STEPS = (5, 6, 10, 12, 15, 18, 20, 24, 30, 60, 90, 120, 180, 240, 360, 720, 1440)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,8 @@ class Timeline(QWidget):
     def _paint_labels(self, painter: QPainter) -> None:
         metrics = QFontMetricsF(painter.font())
         taken: list[tuple[float, float]] = []
-        for index in self._label_order():
+        room = metrics.horizontalAdvance("00:00") + 14
+        for index in self._label_order(room):
             text = self._tick(index)
             wide = metrics.horizontalAdvance(text)
             x = min(max(self.x_of(index) - wide / 2, 2.0), self.width() - wide - 2)
@@ -243,13 +246,15 @@ class Timeline(QWidget):
             painter.drawText(QPointF(x, HEIGHT - 8.0), text)
             painter.drawLine(QPointF(self.x_of(index), _TOP + _BAR), QPointF(self.x_of(index), _TOP + _BAR + 4))
 
-    def _label_order(self) -> list[int]:
-        """Most wanted first: the reference, both ends, round times."""
+    def _label_order(self, room: float) -> list[int]:
+        """Most wanted first: the reference, both ends, then round times at one even step that leaves room."""
         entries, last = self._track.entries, len(self._track.entries) - 1
         order = [i for i in (self._track.reference, last, 0) if i is not None]
-        for minutes in (60, 30, 15, 10, 5, 1):
-            order += [i for i, e in enumerate(entries) if i not in order and self._minutes(e) % minutes == 0]
-        return order
+        between = [(b.time - a.time).total_seconds() / 60 for a, b in pairwise(entries)]
+        step = min((minutes for minutes in between if minutes > 0), default=5.0)
+        wide = (self.width() - 2 * _SIDE) / len(entries)
+        even = next((m for m in _TICK_STEPS if m % step == 0 and m / step * wide >= room), 60)
+        return order + [i for i, e in enumerate(entries) if i not in order and self._minutes(e) % even == 0]
 
     def _minutes(self, entry: TimelineEntry) -> float:
         return entry.time.hour * 60 + entry.time.minute if entry.lead_minutes is None else entry.lead_minutes

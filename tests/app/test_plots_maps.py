@@ -35,8 +35,8 @@ def pane(qtbot: QtBot, grid: Grid | None = GRID) -> MapPane:
     qtbot.addWidget(result)
     result.resize(420, 440)
     result.set_grid(grid)
-    result.show()
-    qtbot.waitExposed(result)
+    with qtbot.waitExposed(result):
+        result.show()
     return result
 
 

@@ -24,8 +24,8 @@ def curves(qtbot: QtBot) -> ScoreCurves:
     shown.set_axes("CSI", [6.0, 12.0, 18.0])
     shown.set_thresholds((0.5, 2.0))
     shown.set_curves("rover-linear", [[0.9, None, 0.7], [0.5, float("nan"), 0.3]])
-    shown.show()
-    qtbot.waitExposed(shown)
+    with qtbot.waitExposed(shown):
+        shown.show()
     return shown
 
 

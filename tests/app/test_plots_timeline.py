@@ -32,8 +32,8 @@ def timeline(qtbot: QtBot) -> Timeline:
     qtbot.addWidget(shown)
     shown.resize(600, shown.height())
     shown.set_track(track())
-    shown.show()
-    qtbot.waitExposed(shown)
+    with qtbot.waitExposed(shown):
+        shown.show()
     return shown
 
 
