@@ -159,8 +159,10 @@ def _define_place(file: Any, grid: Grid) -> list[str]:
     for name, kind, dims, unit in (("lat", "latitude", dimensions[0], "degrees_north"),
                                    ("lon", "longitude", dimensions[1], "degrees_east")):
         storage: dict[str, Any] = {"zlib": True, "complevel": 1, "shuffle": True} if len(dims) == 2 else {}
-        file.createVariable(name, "f8" if len(dims) == 1 else "f4", dims, fill_value=False, **storage).setncatts(
-            {"standard_name": kind, "units": unit, "long_name": f"{kind} of the cell centres"})
+        variable = file.createVariable(name, "f8" if len(dims) == 1 else "f4", dims, fill_value=False, **storage)
+        variable.setncatts({"units": unit, "long_name": f"{kind} of the cell centres"})
+        if not grid.is_geographic:  # there x and y bear the standard names, which CF gives only once
+            variable.standard_name = kind
     _fill_lonlat(file, grid)
     return ["lat", "lon"]
 
