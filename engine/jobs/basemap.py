@@ -27,9 +27,10 @@ class BasemapReady(Event):
 
 def run(request: BasemapRequest, scope: Scope) -> Iterator[Event]:
     from engine.display.basemap import basemap_lines, graticule
+    from resources import base_map
 
     if request.grid.projection is None:
         yield BasemapReady(request.grid, (), ())
     else:
-        yield BasemapReady(request.grid, tuple(basemap_lines(request.grid)), tuple(graticule(request.grid)))
+        yield BasemapReady(request.grid, tuple(basemap_lines(request.grid, base_map())), tuple(graticule(request.grid)))
     yield Finished()
