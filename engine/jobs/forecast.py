@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from engine import __version__, catalogue, device
 from engine.archives import open_archive
+from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.forecast_file import ForecastHeader, ForecastWriter
 from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
@@ -21,7 +21,7 @@ from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
-from engine.radar.sequence import Field, RadarSequence, stack_rain_rate
+from engine.radar.sequence import RadarSequence, stack_rain_rate
 from engine.verification.counts import tally_pair
 
 MAX_LEAD_TIMES = 240
@@ -64,7 +64,7 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
     leads: list[float] = []
-    for event in _deliver(frames, sequence, inputs, request):
+    for event in _deliver(frames, sequence, inputs, request, scope):
         scope.token.check()
         if isinstance(event, FrameReady):
             leads.append(event.lead_minutes)
@@ -101,8 +101,8 @@ def reference_index(sequence: RadarSequence, at: datetime | None, index: int | N
     if at is not None and index is not None:
         raise WrongUsage("Name the reference time either by its time or by its index, not by both.")
     if at is not None:
-        found = sequence.index_at(at)
-        if found is None or abs(sequence.frames[found].time - at) > (sequence.step or timedelta(seconds=2)) * 0.2:
+        found = sequence.index_exactly_at(at)
+        if found is None:
             first, last = sequence.frames[0].time, sequence.frames[-1].time
             raise NotEnoughInput(f"{sequence.name}: no frame at {at:%Y-%m-%d %H:%M} UTC; the archive runs from "
                                  f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}.")
@@ -131,46 +131,38 @@ def _complaints(request: ForecastRequest, sequence: RadarSequence) -> Iterator[E
 
 
 def _deliver(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
-             request: ForecastRequest) -> Iterator[Event]:
+             request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     """The frames as events, written to the output file on their way."""
     if request.output is None:
-        yield from _events(frames, sequence, inputs, request)
+        yield from _events(frames, sequence, inputs, request, scope)
         return
     with ForecastWriter(request.output, header(sequence, inputs, request)) as writer:
-        for event in _events(frames, sequence, inputs, request):
+        for event in _events(frames, sequence, inputs, request, scope):
             if isinstance(event, FrameReady):
                 writer.write(event.lead_minutes, event.rain_rate)
             yield event
 
 
 def _events(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
-            request: ForecastRequest) -> Iterator[Event]:
+            request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     for index, frame in enumerate(frames):
         frame.rain_rate.flags.writeable = False
         valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
         yield FrameReady(index, frame.lead_minutes, valid, frame.rain_rate)
         if request.score:
-            yield from score_lead(index, frame, valid, sequence, request.thresholds)
+            yield from score_lead(index, frame, valid, sequence, request.thresholds, scope.token)
 
 
 def score_lead(index: int, frame: LeadFrame, valid: datetime, sequence: RadarSequence,
-               thresholds: tuple[float, ...]) -> Iterator[ScoreReady]:
+               thresholds: tuple[float, ...], token: CancelToken) -> Iterator[ScoreReady]:
     """The comparison with the observation, if there is one. An ensemble is scored by its mean."""
-    truth = observation_at(sequence, valid)
+    truth = sequence.rain_rate_at(valid)
     if truth is None:
         return
     predicted = frame.rain_rate if frame.rain_rate.ndim == 2 else frame.rain_rate.mean(axis=0)
-    yield ScoreReady(index, frame.lead_minutes,
-                     tally_pair(truth, np.asarray(predicted, np.float32), zr=sequence.zr, bins=rain_bins(thresholds)))
-
-
-def observation_at(sequence: RadarSequence, valid: datetime) -> Field | None:
-    """The observed rain rate at a valid time, None where the archive has no frame within a fifth of a step."""
-    found = sequence.index_at(valid)
-    step = sequence.step
-    if found is None or step is None or abs(sequence.frames[found].time - valid) > step * 0.2:
-        return None
-    return sequence.rain_rate(found)
+    tally = tally_pair(truth, np.asarray(predicted, np.float32), zr=sequence.zr, bins=rain_bins(thresholds),
+                       check=token.check)
+    yield ScoreReady(index, frame.lead_minutes, tally)
 
 
 def header(sequence: RadarSequence, inputs: Inputs, request: ForecastRequest) -> ForecastHeader:
@@ -192,12 +184,3 @@ def peak_rss_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
-
-
-def to_dict(events: Iterator[Event]) -> dict[str, Any]:
-    """Runs a job to its end and returns its result; for callers that need no frames."""
-    result: dict[str, Any] = {}
-    for event in events:
-        if isinstance(event, Finished):
-            result = event.result
-    return result

@@ -45,7 +45,8 @@ def run(request: RescoreRequest, scope: Scope) -> Iterator[Event]:
     if request.sequence is not None and not all(t.holds(request.thresholds) for t in tallies.values()):
         for number, (lead, valid, rain_rate) in enumerate(request.frames):
             scope.token.check()
-            for event in score_lead(number, LeadFrame(lead, rain_rate), valid, request.sequence, request.thresholds):
+            for event in score_lead(number, LeadFrame(lead, rain_rate), valid, request.sequence, request.thresholds,
+                                     scope.token):
                 tallies[event.lead_minutes] = event.tally
                 yield event
     table = ScoreTable(request.thresholds)

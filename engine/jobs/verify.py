@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +78,6 @@ def check_thresholds(thresholds: Sequence[float]) -> RainBins:
         raise WrongUsage(f"These thresholds cannot be counted together: {problem}.") from problem
 
 
-def observation_at(sequence: RadarSequence, valid: datetime) -> Field | None:
-    """The observed rain rate at a valid time, (ny, nx) mm/h; None where no frame lies within a fifth of a step
-    (a second where there is one frame only)."""
-    found = sequence.index_at(valid)
-    tolerance = timedelta(seconds=1) if sequence.step is None else sequence.step * 0.2
-    if found is None or abs(sequence.frames[found].time - valid) > tolerance:
-        return None
-    return sequence.rain_rate(found)
-
-
 def _check(request: VerifyRequest) -> None:
     if not request.forecasts or not request.against:
         raise WrongUsage("Verification needs at least one forecast file and an observed archive.")
@@ -138,7 +127,7 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
         for index, (lead, valid) in enumerate(zip(forecast.lead_minutes, forecast.valid_times, strict=True)):
             scope.progress(done / total, f"scoring {valid:%Y-%m-%d %H:%M} UTC, {lead:g} min ahead")
             done += 1
-            truth = observation_at(observed, valid)
+            truth = observed.rain_rate_at(valid)
             if truth is None:
                 continue
             predicted = _one_field(forecast.frame(index))
@@ -167,7 +156,7 @@ def _nothing_observed(forecasts: Sequence[Forecast], observed: RadarSequence) ->
     if not times:
         return "The forecast files hold no lead time."
     first, last = observed.times[0], observed.times[-1]
-    compared = any(observation_at(observed, time) is not None for time in times)
+    compared = any(observed.index_exactly_at(time) is not None for time in times)
     what = "shares no valid pixel with the forecasts" if compared else "holds no frame at their valid times"
     return (f"{observed.name} ({first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC) {what} "
             f"({min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC).")

@@ -175,6 +175,11 @@ class RadarSequence:
         values = self.native(index)
         return values if self.layout.quantity is Quantity.RAIN_RATE else self.zr.rain_rate(values)
 
+    def rain_rate_at(self, time: datetime) -> Field | None:
+        """The frame of that time in mm/h, None where there is none."""
+        found = self.index_exactly_at(time)
+        return None if found is None else self.rain_rate(found)
+
     def index_at(self, time: datetime) -> int | None:
         """The frame nearest to a time, less than half a step away (a second where there is no step); or None."""
         tolerance = (self.step or timedelta(seconds=2)) / 2
@@ -196,13 +201,14 @@ class RadarSequence:
         wanted: list[int] = []
         for back in range(count - 1, -1, -1):
             time = end - back * step if step is not None else end
-            found = self._exactly(time)
+            found = self.index_exactly_at(time)
             if found is None:
                 raise NotEnoughInput(self._why_missing(time, index, count))
             wanted.append(found)
         return tuple(wanted)
 
-    def _exactly(self, time: datetime) -> int | None:
+    def index_exactly_at(self, time: datetime) -> int | None:
+        """The frame of that time, give or take a fifth of a step (seconds where there is no step); or None."""
         tolerance = (self.step or timedelta(minutes=1)) * 0.2
         found = self.index_at(time)
         return found if found is not None and abs(self.frames[found].time - time) <= tolerance else None
