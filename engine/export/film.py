@@ -31,6 +31,7 @@ class Prediction:
     reference_time: datetime
     zr: ZR = MARSHALL_PALMER
     synthetic: bool = False
+    members: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def make_film(sequence: RadarSequence | None, prediction: Prediction | None, his
 
 
 def one_field(rain_rate: NDArray[np.float32]) -> Field:
-    """The frame itself, or the mean over the members of an ensemble."""
-    return rain_rate if rain_rate.ndim == 2 else np.asarray(rain_rate.mean(axis=0), np.float32)
+    """The frame itself, or the first member of an ensemble (a mean has other extremes than any member)."""
+    return rain_rate if rain_rate.ndim == 2 else np.asarray(rain_rate[0], np.float32)
 
 
 def _archive(sequence: RadarSequence | None) -> list[Moment]:

@@ -13,7 +13,6 @@ from engine.radar.grid import Grid
 from engine.radar.scaling import NO_DATA, rain_bins
 from engine.radar.sequence import Field
 
-
 _TIE = 1e-9
 """A cell centre on the edge of two pixels belongs to the second one, whatever rounding says."""
 

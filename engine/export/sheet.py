@@ -6,7 +6,7 @@ its radar pixels, its contours and six short captions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,20 +75,23 @@ class Sheet:
     def size(self) -> tuple[int, int]:
         return self.place.size
 
-    def draw(self, frame: SheetFrame) -> Image.Image:
-        """RGB."""
+    def draw(self, frame: SheetFrame, check: Callable[[], None] = lambda: None) -> Image.Image:
+        """RGB. check: called between costly steps; it may raise to stop."""
         image = self._static.copy()
         shown = ((frame.observed, frame.observed_contours), (frame.predicted, frame.predicted_contours))
         for number, (pane, (field, contours)) in enumerate(zip(self.place.panes, shown, strict=False)):
-            image.paste(Image.fromarray(self._pane(number, field, contours)), (pane.left, pane.top))
+            check()
+            image.paste(Image.fromarray(self._pane(number, field, contours, check)), (pane.left, pane.top))
         draw = ImageDraw.Draw(image)
         self._draw_position(draw, frame)
         for caption in self.captions(frame):
             caption.draw(draw)
         return image
 
-    def _pane(self, number: int, field: Field | None, contours: tuple[ContourLike, ...]) -> NDArray[np.uint8]:
+    def _pane(self, number: int, field: Field | None, contours: tuple[ContourLike, ...],
+              check: Callable[[], None]) -> NDArray[np.uint8]:
         pane = rgb(self._radar[number](field))
+        check()
         layers = list(self._over)
         if field is not None and contours:
             layers.append(self._lines.contours(contours, self.look))

@@ -26,7 +26,7 @@ from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
-from engine.radar.sequence import RadarSequence
+from engine.radar.sequence import Layout, RadarSequence
 from engine.radar.units import MARSHALL_PALMER
 
 if TYPE_CHECKING:  # Pillow is imported when an export begins
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # Pillow is imported when an export begins
 KINDS = ("png", "frames", "gif", "mp4", "nc")
 """One sheet; a folder of numbered sheets; animations; the forecast's numbers."""
 GIF_FASTEST = 50
+DEFAULT_TABLES = {"dark": "storm", "light": "classic"}
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,13 @@ class _Show:
         look = _look(request)
         self.palette = FixedPalette(look) if kind == "gif" else None
         self.look = look if self.palette is None else self.palette.look
+        self.check()
         self.header = _sheet_header(request, self.film)
+        basemap = _basemap(request, self.film.grid)
+        self.check()
         self.sheet: Sheet = Sheet(
-            self.film.grid, self.header, self.look, request.size, view=request.view,
-            basemap=_basemap(request, self.film.grid), panes=1 if prediction is None else 2,
+            self.film.grid, self.header, self.look, request.size, view=request.view, basemap=basemap,
+            panes=1 if prediction is None else 2,
             predicted_grid=None if prediction is None else prediction.grid)
 
     def sheets(self) -> Iterator[tuple[Moment, Image.Image]]:
@@ -180,7 +184,7 @@ class _Show:
             self._scope.progress(number / len(self.moments), f"drawing {moment.valid_time:%Y-%m-%d %H:%M} UTC")
             frame = self.film.frame(moment, self._contours)
             self.check()
-            image = self.sheet.draw(frame)
+            image = self.sheet.draw(frame, self.check)
             self.check()
             yield moment, image
         self._scope.progress(1.0, "finishing the file")
@@ -311,7 +315,7 @@ def _prediction(request: ExportRequest, sequence: RadarSequence | None) -> Predi
         stored = read_forecast(request.forecast)
         found = Prediction(stored.header.grid, tuple(stored.lead_minutes), tuple(stored.valid_times), stored.frame,
                            stored.header.forecaster, stored.header.reference_time, stored.header.zr,
-                           stored.header.synthetic)
+                           stored.header.synthetic, stored.header.members)
     elif request.predicted and request.reference_time is not None:
         grid = request.predicted_grid or (sequence.grid if sequence is not None else None)
         if grid is None:
@@ -350,7 +354,7 @@ def _look(request: ExportRequest) -> Look:
         import resources
         from engine.radar.colours import load_colours
 
-        table = load_colours(next(iter(resources.colour_tables().values())))
+        table = load_colours(resources.colour_tables()[DEFAULT_TABLES[request.theme]])
         colours = table.rgb32(rain_bins(request.thresholds), _rgb(theme.no_rain), _rgb(theme.no_data))
     return Look(theme, request.thresholds, colours, request.styles or DEFAULT_STYLES)
 
@@ -367,15 +371,21 @@ def _sheet_header(request: ExportRequest, film: Film) -> SheetHeader:
     zr = layout.zr if layout is not None else prediction.zr if prediction is not None else MARSHALL_PALMER
     is_synthetic = (layout is not None and layout.synthetic) or (prediction is not None and prediction.synthetic)
     synthetic = ("SYNTHETIC DATA",) if is_synthetic else ()
+    members = (f"MEMBER 1 OF {prediction.members}",) if prediction is not None and prediction.members else ()
     name = film.sequence.name if film.sequence is not None else ""
     return SheetHeader(
         archive=name or (request.forecast.name if request.forecast else "Forecast"),
         forecaster=prediction.forecaster if prediction else "",
         reference_time=prediction.reference_time if prediction else None,
-        source=" ".join(filter(None, (layout.source, layout.format))) if layout else "",
-        badges=tuple(dict.fromkeys((*synthetic, *request.badges))),
+        source=_source(layout), badges=tuple(dict.fromkeys((*synthetic, *members, *request.badges))),
         track=tuple((moment.valid_time, moment.lead_minutes) for moment in film.moments),
         zr=zr, zr_source=layout.zr_source if layout else "")
+
+
+def _source(layout: Layout | None) -> str:
+    if layout is None:
+        return ""
+    return layout.format if layout.source in layout.format else f"{layout.source}, {layout.format}"
 
 
 def _basemap(request: ExportRequest, grid: Grid) -> Sequence[Any]:
@@ -383,8 +393,7 @@ def _basemap(request: ExportRequest, grid: Grid) -> Sequence[Any]:
         return request.basemap
     if grid.projection is None:
         return ()
-    try:
-        from engine.display.basemap import basemap_lines
-    except ImportError:
-        return ()
-    return tuple(basemap_lines(grid))
+    import resources
+    from engine.display.basemap import basemap_lines
+
+    return tuple(basemap_lines(grid, resources.base_map()))
