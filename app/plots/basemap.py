@@ -174,7 +174,8 @@ def _end_inside(px: NDArray[np.floating], py: NDArray[np.floating], along: NDArr
         return None
     i = known[np.argmin(along[known]) if parallel else np.argmax(along[known])]
     x, y = float(px[i]), float(py[i])
-    inside = _CLEAR <= x <= place.width - _CLEAR and _CLEAR <= y <= place.height - _CLEAR
+    side_x, side_y = (0.0, _CLEAR) if parallel else (_CLEAR, 0.0)
+    inside = side_x <= x <= place.width - side_x and side_y <= y <= place.height - side_y
     return QPointF(x, y) if inside else None
 
 

@@ -21,6 +21,8 @@ from engine.display.contours import Contour
 CASING = 0xC0000000
 CACHE_BYTES = 64 << 20
 MAX_PATHS = 320
+SHORTEST = 2.4
+"""Shorter steps along a line, in pixels, cost time and show nothing."""
 SMALL_PANE = 420
 """Below this width lines stay one pixel wide, so that they do not hide the rain."""
 
@@ -46,6 +48,23 @@ def line_path(xy: NDArray[np.float32], starts: NDArray[np.int64]) -> QPainterPat
     return path
 
 
+def thinned(contour: Contour, pixels_per_unit: float) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+    """Every n-th point of each line and its ends, so that steps are about SHORTEST pixels, and n."""
+    xy, starts = contour.xy, contour.starts
+    if len(xy) < 2:
+        return xy, starts, 1
+    sample = np.abs(np.diff(xy[:2000], axis=0)).max(axis=1)
+    known = sample[np.isfinite(sample) & (sample > 0)]
+    step = float(np.median(known)) * pixels_per_unit if known.size else 1.0
+    every = int(min(max(SHORTEST / max(step, 1e-9), 1.0), 16.0))
+    if every == 1:
+        return xy, starts, 1
+    place = np.arange(len(xy)) - np.repeat(starts[:-1], np.diff(starts))
+    keep = place % every == 0
+    keep[starts[1:] - 1] = True
+    return xy[keep], np.concatenate([[0], np.cumsum(keep)])[starts], every
+
+
 class ContourItem(Layer):
     """Contours of one frame; both the paths and the finished images are kept, least used out first."""
 
@@ -54,7 +73,7 @@ class ContourItem(Layer):
         self._contours: Contours = ()
         self._styles: tuple[LineStyle, ...] = ()
         # keyed by identity; the entries hold the contours, so that an id stays its own
-        self._paths: OrderedDict[int, tuple[Contour, QPainterPath]] = OrderedDict()
+        self._paths: OrderedDict[tuple[int, float], tuple[Contour, QPainterPath]] = OrderedDict()
         self._images: OrderedDict[tuple[int, ...], tuple[Contours, QImage, NDArray[np.uint32]]] = OrderedDict()
 
     def boundingRect(self) -> QRectF:
@@ -90,9 +109,9 @@ class ContourItem(Layer):
             self._images.popitem(last=False)
 
     def _path(self, contour: Contour) -> QPainterPath:
-        key = id(contour)
+        key = id(contour), self.place.ax * self.place.ratio
         if key not in self._paths:
-            self._paths[key] = contour, line_path(contour.xy, contour.starts)
+            self._paths[key] = contour, line_path(*thinned(contour, key[1])[:2])
         self._paths.move_to_end(key)
         while len(self._paths) > MAX_PATHS:
             self._paths.popitem(last=False)
