@@ -33,7 +33,8 @@ def _threads() -> set[threading.Thread]:
 
 
 def _running(kind: type[QTimer] | type[QThread]) -> list[QObject]:
-    found = [item for item in gc.get_objects() if isinstance(item, kind)]
+    # not isinstance: it asks for __class__, at which proxies of other libraries do things
+    found = [item for item in gc.get_objects() if issubclass(type(item), kind)]
     result: list[QObject] = []
     for item in found:
         try:
