@@ -45,6 +45,10 @@ ROWS: tuple[Row, ...] = (
     Row("forecaster", "rover-linear", "ROVER, linear", "engine.forecasters.rover:RoverLinear", "optical flow"),
     Row("forecaster", "rover-nonlinear", "ROVER, non-linear", "engine.forecasters.rover:RoverNonlinear",
         "optical flow"),
+    Row("forecaster", "rover-linear-eulerian", "ROVER, linear, repeated warp (benchmark protocol)",
+        "engine.forecasters.rover:RoverLinearEulerian", "optical flow"),
+    Row("forecaster", "rover-nonlinear-eulerian", "ROVER, non-linear, repeated warp (benchmark protocol)",
+        "engine.forecasters.rover:RoverNonlinearEulerian", "optical flow"),
 
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),

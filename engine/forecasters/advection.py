@@ -46,6 +46,21 @@ def advect(last: NDArray[np.float32], flow: Flow, steps: int, token: CancelToken
         yield torch.cat(parts).cpu().numpy()
 
 
+def warp_repeatedly(field: NDArray[np.float32], flow: Flow, steps: int,
+                    token: CancelToken) -> Iterator[NDArray[np.float32]]:
+    """Yields the field (ny, nx) after 1, 2, ... steps, each a bilinear warp of the one before by the flow at the
+    cell itself; nought comes in from outside. This is the reference benchmark's advection: its blur adds up."""
+    shift = -enlarge(flow.values, flow.stride, flow.shape)
+    for _ in range(steps):
+        source = _Source(field, shift.device, Inflow.DRY)
+        parts = []
+        for top, bottom in _row_strips(flow.shape):
+            token.check()
+            parts.append(source.at(shift[:, top:bottom], top))
+        field = torch.cat(parts).cpu().numpy()
+        yield field
+
+
 def origins(flow: Flow, steps: int) -> Iterator[Tensor]:
     """Yields (2, h, w): the displacement (columns, rows) in cells from each node back to its origin after
     1, 2, ... steps. Midpoint rule; beyond the border the flow is that of the border."""

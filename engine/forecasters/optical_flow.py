@@ -48,7 +48,7 @@ class FlowSettings:
     tolerance: float = 1e-3
     stride: int = 4
     max_nodes: int = 300_000
-    pairs: int = 1
+    pairs: int = 2
     robust: float = 0.0
 
     def stride_for(self, shape: tuple[int, int]) -> int:
@@ -86,7 +86,7 @@ class _Level:
     cover: Tensor
 
 
-def estimate_flow(frames: NDArray[np.float32], grey: Grey, settings: FlowSettings, token: CancelToken,
+def estimate_flow(frames: NDArray[np.float32], grey: Grey, settings: FlowSettings, token: CancelToken, *,
                   device: str = "cpu", progress: Callable[[float], None] = lambda fraction: None) -> Flow:
     """The steady flow that best explains ``frames`` (T, ny, nx), oldest first, NaN = no data; T >= 2.
 
@@ -190,11 +190,12 @@ def _motion_tensor(level: _Level, flow: Tensor, settings: FlowSettings) -> Motio
 
 def _warped(frames: Tensor, cover: Tensor, shift: Tensor) -> _Level:
     """Frames sampled at x + shift (bilinear), and the trust in them: 0 at half coverage, 1 at full."""
-    both = torch.stack((frames, (2.0 * cover - 1.0).clamp(0.0, 1.0)), dim=1)
     height, width = frames.shape[1:]
     rows = torch.arange(height, device=shift.device, dtype=shift.dtype)[:, None] + shift[1]
     columns = torch.arange(width, device=shift.device, dtype=shift.dtype)[None, :] + shift[0]
     places = normalised(columns, rows, (height, width)).expand(len(frames), -1, -1, -1)
+    trust = (2.0 * cover - 1.0).clamp(0.0, 1.0)
+    both = torch.stack((frames, trust), dim=1)
     both = nnf.grid_sample(both, places, mode="bilinear", padding_mode="border", align_corners=False)
     inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
     return _Level(both[:, 0], both[:, 1] * inside)

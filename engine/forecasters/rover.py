@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.forecasters.optical_flow import Flow, FlowSettings
 
 _CENTRE_DBZ, _WIDTH_DBZ = 33.0, 4.0
+_NOISE_PIXEL = 71
+"""The reference program drops pixels below this one (9.5 dBZ)."""
 _FLOW_SHARE = 0.4
 """Share of a run that the flow takes, for the progress bar."""
 
@@ -98,8 +100,35 @@ class Rover:
         context.progress(0.0, "finding motion")
         return estimate_flow(
             inputs.frames, lambda rates: self.transform.grey(rates, inputs.zr),
-            self.settings.flow or FlowSettings(), context.token, context.device,
-            lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
+            self.settings.flow or FlowSettings(), context.token, device=context.device,
+            progress=lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
+
+
+@dataclass(frozen=True)
+class RoverEulerian:
+    """The benchmark paper's reference program: the last two frames only, noise taken out, grey levels rounded to
+    whole numbers, and the transformed frame itself warped again and again, nought coming in from outside."""
+
+    transform: Transform
+    min_inputs: int = 2
+
+    def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
+        from engine.forecasters.advection import warp_repeatedly
+        from engine.forecasters.optical_flow import FlowSettings, estimate_flow
+
+        _require(inputs, self.min_inputs)
+        context.progress(0.0, "finding motion")
+        flow = estimate_flow(inputs.frames, lambda rates: np.round(self._grey(rates, inputs.zr)),
+                             FlowSettings(pairs=1, stride=1), context.token, device=context.device,
+                             progress=lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
+        warped = warp_repeatedly(self._grey(inputs.frames[-1], inputs.zr), flow, options.lead_times, context.token)
+        fields = (self.transform.rain_rate(grey, inputs.zr) for grey in warped)
+        yield from _leads(fields, inputs, options, context)
+
+    def _grey(self, rain_rate: NDArray[np.float32], zr: ZR) -> NDArray[np.float32]:
+        """Grey levels; below the noise limit and where there is no data 0, as the reference's mask has it."""
+        kept = unit_pixel(rain_rate, zr) >= np.float32(_NOISE_PIXEL / 255.0)
+        return self.transform.grey(np.where(kept, rain_rate, np.float32(0.0)), zr)
 
 
 def _require(inputs: Inputs, count: int) -> None:
@@ -126,3 +155,17 @@ class RoverNonlinear(Rover):
 
     def __init__(self, settings: RoverSettings | None = None) -> None:
         super().__init__(Transform.NONLINEAR, settings or RoverSettings())
+
+
+class RoverLinearEulerian(RoverEulerian):
+    """``rover-linear-eulerian``"""
+
+    def __init__(self) -> None:
+        super().__init__(Transform.LINEAR)
+
+
+class RoverNonlinearEulerian(RoverEulerian):
+    """``rover-nonlinear-eulerian``"""
+
+    def __init__(self) -> None:
+        super().__init__(Transform.NONLINEAR)
