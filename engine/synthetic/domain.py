@@ -60,9 +60,10 @@ class Domain:
         if coarse == 1:
             return spectrum
         full = np.zeros((rows, columns // 2 + 1), np.complex128)
-        half, width = spectrum.shape[0] // 2, spectrum.shape[1] - 1
-        full[:half, :width] = spectrum[:half, :width]
-        full[rows - half + 1:, :width] = spectrum[half + 1:, :width]
+        nodes, width = rows // coarse, (columns // coarse + 1) // 2  # without the highest wave of an even number
+        first, last = (nodes + 1) // 2, (nodes - 1) // 2
+        full[:first, :width] = spectrum[:first, :width]
+        full[rows - last:, :width] = spectrum[nodes - last:, :width]
         full *= coarse**2
         return full
 

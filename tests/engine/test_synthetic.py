@@ -109,8 +109,10 @@ def test_lighter_scales_die_sooner() -> None:
     assert kept[1] > kept[0]
 
 
-def test_coarse_bands_are_the_same_field_on_fewer_nodes() -> None:
-    domain = Domain((96, 128), (64, 64), 1.0)
+@pytest.mark.parametrize("shape", [(96, 128), (180, 140), (148, 128)])
+def test_coarse_bands_are_the_same_field_on_fewer_nodes(shape: tuple[int, int]) -> None:
+    """Even and odd numbers of coarse nodes along either side."""
+    domain = Domain(shape, (64, 64), 1.0)
     band = Band(domain, Octave(48.0, 4), np.random.default_rng(2), 0.3)
     fine = summed([band], [2.0])
     assert fine.shape == domain.shape
