@@ -107,17 +107,11 @@ def _history(sequence: RadarSequence | None, reference: datetime, count: int) ->
 
 
 def _leads(sequence: RadarSequence | None, prediction: Prediction) -> list[Moment]:
-    pairs = zip(prediction.valid_times, prediction.lead_minutes, strict=True)
-    return [Moment(valid, lead, _observed(sequence, valid), number) for number, (valid, lead) in enumerate(pairs)]
-
-
-def _observed(sequence: RadarSequence | None, valid: datetime) -> int | None:
-    """The frame within a fifth of a step of a valid time."""
-    found = None if sequence is None else sequence.index_at(valid)
-    if sequence is None or found is None:
-        return None
-    tolerance = (sequence.step or timedelta(seconds=5)) * 0.2
-    return found if abs(sequence.frames[found].time - valid) <= tolerance else None
+    moments = []
+    for number, (valid, lead) in enumerate(zip(prediction.valid_times, prediction.lead_minutes, strict=True)):
+        observed = None if sequence is None else sequence.index_exactly_at(valid)
+        moments.append(Moment(valid, lead, observed, number))
+    return moments
 
 
 def _minutes(gap: timedelta) -> float:
