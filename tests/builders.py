@@ -44,7 +44,7 @@ def odim(path: Path, fields: Sequence[NDArray[Any]], times: Sequence[datetime], 
     place = {"projdef": LAEA.encode(), "xsize": nx, "ysize": ny, "xscale": 2000.0, "yscale": 2000.0,
              **corners(LAEA, 0, -2000.0 * ny, 2000.0 * nx, 0)} if where is None else where
     with h5py.File(path, "w") as file:
-        file.attrs["Conventions"] = wrap(b"ODIM_H5/V2_3")
+        _attributes(file, {"Conventions": b"ODIM_H5/V2_3"}, wrap)
         _attributes(file.create_group("what"), {"object": kind.encode(), "source": source.encode(),
                                                 **_stamp(times[0], "")}, wrap)
         if not where_in_dataset:
@@ -68,8 +68,10 @@ def odim(path: Path, fields: Sequence[NDArray[Any]], times: Sequence[datetime], 
 
 
 def _attributes(group: h5py.Group, values: dict[str, Any], wrap: Any) -> None:
+    """Text of fixed length, as real files have it, unless ``wrap`` makes it otherwise."""
     for name, value in values.items():
-        group.attrs[name] = wrap(value)
+        wrapped = wrap(value)
+        group.attrs[name] = np.bytes_(wrapped) if isinstance(wrapped, bytes) else wrapped
 
 
 KNMI_PROJ = b"+proj=stere +lat_0=90 +lon_0=0.0 +lat_ts=60.0 +a=6378.137 +b=6356.752 +x_0=0 +y_0=0"
@@ -93,10 +95,10 @@ def knmi(path: Path, field: NDArray[np.uint16], end: datetime, *, minutes: int =
             "geo_column_offset": np.float32([0]), "geo_row_offset": np.float32([3650]), "geo_dim_pixel": b"KM,KM",
             "geo_number_columns": np.int32([nx]), "geo_number_rows": np.int32([ny]), "geo_pixel_def": b"LU",
             "geo_pixel_size_x": np.float32([1]), "geo_pixel_size_y": np.float32([-1])}, lambda value: value)
-        geographic.create_group("map_projection").attrs["projection_proj4_params"] = KNMI_PROJ
+        geographic.create_group("map_projection").attrs["projection_proj4_params"] = np.bytes_(KNMI_PROJ)
         image = file.create_group("image1")
-        image.attrs["image_geo_parameter"] = parameter.encode()
-        image.attrs["image_product_name"] = name.encode()
+        image.attrs["image_geo_parameter"] = np.bytes_(parameter.encode())
+        image.attrs["image_product_name"] = np.bytes_(name.encode())
         _attributes(image.create_group("calibration"), {
             "calibration_formulas": formula.encode(), "calibration_missing_data": np.int32([missing]),
             "calibration_out_of_image": np.int32([missing])}, lambda value: value)

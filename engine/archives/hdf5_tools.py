@@ -17,6 +17,7 @@ from engine.errors import UnreadableInput
 from engine.radar.sequence import Field
 
 MAX_TEXT = 20_000
+MAX_ATTRIBUTE_BYTES = 1_000_000
 
 
 @contextmanager
@@ -74,8 +75,16 @@ def attribute(groups: list[h5py.Group | None], name: str) -> Any:
     """The attribute of the first group that has it, plain; None if none does."""
     for group in groups:
         if group is not None and name in group.attrs:
+            _check_attribute(group, name)
             return plain(group.attrs[name])
     return None
+
+
+def _check_attribute(group: h5py.Group, name: str) -> None:
+    """Damaged files declare attributes of gigabytes, which the library would allocate. Raises ValueError."""
+    found = group.attrs.get_id(name)
+    if found.get_space().get_simple_extent_npoints() * found.get_type().get_size() > MAX_ATTRIBUTE_BYTES:
+        raise ValueError(f"its attribute '{name[:40]}' is absurdly large")
 
 
 def text(groups: list[h5py.Group | None], name: str) -> str | None:

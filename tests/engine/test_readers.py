@@ -252,6 +252,8 @@ def harmless(path: Path) -> None:
 
 
 def damaged(good: bytes, draw: random.Random) -> bytes:
+    """Cut short or with wrong bytes. (Damage inside the heap of HDF5's text of variable length can keep the HDF5
+    library itself busy for ever, which no reader can prevent; the built files have text of fixed length.)"""
     if draw.random() < 0.3:
         return good[: draw.randrange(1, len(good))]
     bad = bytearray(good)
