@@ -52,7 +52,7 @@ def subgroup(group: h5py.Group | None, name: str) -> h5py.Group | None:
 
 def numbered(group: h5py.Group, prefix: str) -> list[tuple[int, h5py.Group]]:
     """(number, group) of the subgroups ``prefix1``, ``prefix2``, ... in order of number."""
-    names = [n for n in group if n.startswith(prefix) and n[len(prefix):].isdecimal()]
+    names = [n for n in group if isinstance(n, str) and n.startswith(prefix) and n[len(prefix):].isdecimal()]
     groups = ((int(n[len(prefix):]), subgroup(group, n)) for n in names)
     return sorted(((number, g) for number, g in groups if g is not None), key=lambda pair: pair[0])
 

@@ -54,6 +54,7 @@ class Probe:
 
         try:
             with h5py.File(self.path, "r", locking="best-effort") as file:
-                return frozenset(file.keys()) | frozenset("@" + name for name in file.attrs)
-        except (OSError, RuntimeError, ValueError, KeyError):
+                names = [*file.keys(), *(f"@{name}" for name in file.attrs if isinstance(name, str))]
+                return frozenset(name for name in names if isinstance(name, str))  # bytes: damaged names
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError):
             return frozenset()
