@@ -13,6 +13,9 @@ from engine.radar.sequence import Field
 MAX_SIDE = 768
 """Longer frames are averaged over blocks before they are contoured."""
 
+TOLERANCE = 0.25
+"""How far a line may move when points are left out, in cells; a quarter cell is no pixel on the screen."""
+
 
 @dataclass(frozen=True)
 class Contour:
@@ -38,8 +41,30 @@ def contour_lines(rain_rate: Field, grid: Grid, thresholds: tuple[float, ...]) -
         if points[0] is None:
             result.append(Contour(threshold, np.empty((0, 2), np.float32), np.zeros(1, np.int64)))
         else:
-            result.append(Contour(threshold, points[0].astype(np.float32), offsets[0].astype(np.int64)))
+            result.append(Contour(threshold, *simplified(points[0], offsets[0].astype(np.int64), TOLERANCE * grid.dx)))
     return tuple(result)
+
+
+def simplified(xy: NDArray[np.float64], starts: NDArray[np.int64], tolerance: float
+               ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Lines without the points that lie within ``tolerance`` of the chord between their neighbours.
+
+    xy: (N, 2). starts: (lines + 1,), N at the end. Two rounds, each over every second point, so that no two
+    neighbours go at once; the ends of every line stay.
+    """
+    for _ in range(2):
+        if len(xy) < 3:
+            break
+        place = np.arange(len(xy)) - np.repeat(starts[:-1], np.diff(starts))
+        keep = place % 2 == 0
+        keep[starts[1:] - 1] = True
+        before, here, after = xy[:-2], xy[1:-1], xy[2:]
+        chord, arm = after - before, here - before
+        length = np.maximum(np.hypot(chord[:, 0], chord[:, 1]), 1e-12)
+        off = np.abs(chord[:, 0] * arm[:, 1] - chord[:, 1] * arm[:, 0]) / length
+        keep[1:-1] |= off > tolerance
+        xy, starts = xy[keep], np.concatenate([[0], np.cumsum(keep)])[starts]
+    return xy.astype(np.float32), starts.astype(np.int64)
 
 
 def _root(rain_rate: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
