@@ -37,7 +37,7 @@ def advect(last: NDArray[np.float32], flow: Flow, steps: int, token: CancelToken
     A cell is NaN where more than half of the four values around its origin, by weight, is no data; with
     ``Inflow.DRY`` such cells count as 0 instead. Raises Cancelled.
     """
-    source = _Source(last, flow.values.device, inflow)
+    source = _Source(last, flow.values.device, inflow, token)
     for origin in origins(flow, steps):
         parts = []
         for top, bottom in _row_strips(flow.shape):
@@ -52,7 +52,7 @@ def warp_repeatedly(field: NDArray[np.float32], flow: Flow, steps: int,
     cell itself; nought comes in from outside. This is the reference benchmark's advection: its blur adds up."""
     shift = -enlarge(flow.values, flow.stride, flow.shape)
     for _ in range(steps):
-        source = _Source(field, shift.device, Inflow.DRY)
+        source = _Source(field, shift.device, Inflow.DRY, token)
         parts = []
         for top, bottom in _row_strips(flow.shape):
             token.check()
@@ -102,12 +102,16 @@ def _strip(origin: Tensor, flow: Flow, top: int, bottom: int) -> Tensor:
 class _Source:
     """The last frame with a border of no data, ready to be read between cells."""
 
-    def __init__(self, last: NDArray[np.float32], device: torch.device, inflow: Inflow) -> None:
-        field = torch.from_numpy(np.array(last, np.float32)).to(device)
-        self.shape = (field.shape[0], field.shape[1])
-        known = torch.isfinite(field)
-        both = torch.stack((torch.where(known, field, 0.0), known.to(field.dtype)), dim=-1)
-        self.pairs = nnf.pad(both, (0, 0, 1, 1, 1, 1)).reshape(-1, 2)
+    def __init__(self, last: NDArray[np.float32], device: torch.device, inflow: Inflow, token: CancelToken) -> None:
+        self.shape = ny, nx = (last.shape[0], last.shape[1])
+        pairs = torch.zeros((ny + 2, nx + 2, 2), device=device)
+        for top, bottom in _row_strips(self.shape):
+            token.check()
+            rows = torch.from_numpy(np.array(last[top:bottom], np.float32)).to(device)
+            known = torch.isfinite(rows)
+            pairs[top + 1:bottom + 1, 1:-1, 0] = torch.where(known, rows, 0.0)
+            pairs[top + 1:bottom + 1, 1:-1, 1] = known
+        self.pairs = pairs.reshape(-1, 2)
         self.dry = inflow is Inflow.DRY
 
     def at(self, shift: Tensor, top: int) -> Tensor:
