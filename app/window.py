@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
-LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 310, 110
+LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 280, 110
 
 
 class MainWindow(QMainWindow):
@@ -87,7 +87,7 @@ class MainWindow(QMainWindow):
         self.readout = Readout(self.statusBar(), self.context, self.maps)
         self._build_menus()
         self.chip = QLabel("no archive")
-        self.chip.setContentsMargins(0, 0, 12, 0)
+        self.chip.setContentsMargins(0, 4, 12, 0)
         self.menuBar().setCornerWidget(self.chip)
         self.resize(1440, 900)
         self._arrange()
@@ -289,7 +289,8 @@ class MainWindow(QMainWindow):
             action, do = "Nearest possible time", self._to_possible
         else:
             action, do = "Show the log", self.show_log
-        self.message_bar.tell(str(error), error.advice, action, do)
+        stop = "" if str(error).endswith((".", "!", "?")) else "."
+        self.message_bar.tell(f"{error}{stop}", error.advice, action, do)
 
     def _to_possible(self) -> None:
         self.session.set_reference_near(self.session.reference_position)
@@ -318,7 +319,7 @@ class MainWindow(QMainWindow):
         for key in ("to-start", "back", "forward", "to-reference", "to-end", "loop"):
             self.actions_by_key[key].setIcon(icon(key, theme.text))
         self._show_playing(self.player.playing)
-        self.message_bar.set_colours(theme.panel, theme.text)
+        self.message_bar.set_colours(theme.panel, theme.text, theme.warning)
 
     # -- the end
 

@@ -33,9 +33,9 @@ class MessageBar(QFrame):
         self.close_button.clicked.connect(self.hide)
         self.hide()
 
-    def set_colours(self, background: str, text: str) -> None:
+    def set_colours(self, background: str, text: str, edge: str) -> None:
         """'#rrggbb' each."""
-        self.setStyleSheet(f"#messagebar {{ background: {background}; border: none; }}"
+        self.setStyleSheet(f"#messagebar {{ background: {background}; border: none; border-left: 4px solid {edge}; }}"
                            f"#messagebar QLabel {{ color: {text}; }}")
 
     def tell(self, sentence: str, advice: str = "", action: str = "", do: Callable[[], object] | None = None) -> None:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.context import Context
+from app.own_keys import OwnKeys
 from engine.radar.sequence import RadarSequence
 
 MOST_LISTED = 8
@@ -43,6 +44,7 @@ class ArchivePanel(QWidget):
         self.stop = QPushButton("Cancel")
         self.recent = QListWidget()
         self.recent.setAccessibleName("Recent archives")
+        OwnKeys(self.recent)
         self._lay_out()
         self._connect()
         self._show_info()

@@ -21,6 +21,8 @@ from engine.jobs.display import Wanted
 from engine.radar.scaling import rain_bins
 
 NEIGHBOURS = 8
+OTHER = ("predicted", "observed")
+"""Whose contours a pane shows when they are crossed."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class MapsPanel(QWidget):
         maps.setSpacing(8)
         for pane in self._panes:
             maps.addWidget(pane, 1)
+            pane.canvas.setAcceptDrops(False)  # files dropped on a map are for the window
+            pane.canvas.viewport().setAcceptDrops(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
@@ -97,13 +101,11 @@ class MapsPanel(QWidget):
         self._context.pictures.clear()
         sequence = self._session.sequence
         assert sequence is not None
-        badges = ("SYNTHETIC DATA",) if sequence.layout.synthetic else ()
         for number, pane in enumerate(self._panes):
             self._contents[number], self._drawn[number] = Content(), None
             pane.set_picture(None)
             pane.set_contours(())
             pane.set_grid(sequence.grid)
-            pane.set_badges(badges)
             pane.reset_view()
         self._restyle_bar()
 
@@ -232,8 +234,12 @@ class MapsPanel(QWidget):
 
     def _draw_contours(self) -> None:
         mode, drawn = self._session.settings.values.contours, set(self._session.drawn)
+        sequence, place = self._session.sequence, self._session.place
+        synthetic = ("SYNTHETIC DATA",) if sequence is not None and sequence.layout.synthetic else ()
         for number, pane in enumerate(self._panes):
             source = self._drawn[1 - number if mode == "crossed" else number]
+            foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
+            pane.set_badges((*synthetic, f"contours: {OTHER[number]}") if foreign else synthetic)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
 

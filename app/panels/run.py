@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app import wording
 from app.context import Context
+from app.own_keys import OwnKeys
 from app.runs import Run
 from app.settings import DEVICES
 from engine import catalogue
@@ -52,6 +53,7 @@ class RunPanel(QWidget):
         self.kept = QListWidget()
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
+        OwnKeys(self.forecaster, self.reference, self.inputs, self.lead_times, self.device, self.kept)
         self._lay_out()
         self._fill()
         self._connect()

@@ -26,7 +26,7 @@ class ScoresPanel(QWidget):
         self.note.setWordWrap(True)
         self.note.setObjectName("faint")
         self._shown: set[str] = set()
-        self._axis: tuple[float, ...] = ()
+        self._axis: tuple[float, ...] | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
         column.addWidget(self.note)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.context import Context
+from app.own_keys import OwnKeys
 from app.plots.styles import threshold_style
 from app.settings import MAX_THRESHOLDS
 from engine.radar.scaling import RAIN_CLASSES
@@ -61,6 +62,12 @@ class ThresholdsPanel(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setHorizontalSpacing(6)
         self.lines: list[Line] = []
+        for place, text in ((1, "mm/h"), (2, "dBZ"), (3, "contour")):
+            heading = QLabel(text)
+            heading.setObjectName("faint")
+            heading.setAlignment(Qt.AlignmentFlag.AlignRight if place == 2 else Qt.AlignmentFlag.AlignLeft)
+            self._grid.addWidget(heading, 0, place)
+        self._grid.setColumnStretch(5, 1)
         self.add = QPushButton("Add")
         self.default = QPushButton("Default")
         self.default.setToolTip("The rain-rate classes 0.5, 2, 5, 10 and 30 mm/h")
@@ -101,11 +108,13 @@ class ThresholdsPanel(QWidget):
         value.setDecimals(2)
         value.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         value.setValue(threshold)
-        value.setSuffix(" mm/h")
+        value.setFixedWidth(78)
         value.setKeyboardTracking(False)
         value.setAccessibleName(f"Threshold {index + 1}")
         value.valueChanged.connect(self._edited)
-        drawn = QCheckBox("contour")
+        OwnKeys(value)
+        drawn = QCheckBox()
+        drawn.setToolTip("Draw the contour of this threshold on the maps")
         drawn.setChecked(threshold in self._session.drawn)
         drawn.setAccessibleName(f"Contour of threshold {index + 1}")
         drawn.toggled.connect(self._edited)
@@ -117,12 +126,12 @@ class ThresholdsPanel(QWidget):
         remove.setEnabled(count > 1)
         remove.clicked.connect(self._removed)
         zr = self._session.sequence.zr if self._session.sequence else MARSHALL_PALMER
-        dbz = QLabel(f"{zr.dbz_of(threshold):.1f} dBZ")
+        dbz = QLabel(f"{zr.dbz_of(threshold):.1f}")
         dbz.setObjectName("faint")
         dbz.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         swatch = Swatch(index, count)
         for column, widget in enumerate((swatch, value, dbz, drawn, remove)):
-            self._grid.addWidget(widget, index, column)
+            self._grid.addWidget(widget, index + 1, column)
         return Line(value, drawn, remove, (swatch, dbz))
 
     def _edited(self) -> None:
