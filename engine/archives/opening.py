@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from engine import catalogue
+from engine.archives import wrapped
 from engine.archives.probe import Probe
 from engine.archives.reader import Reader, Scan
 from engine.cancel import CancelToken
@@ -41,7 +42,7 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     wanted = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     if not wanted:
         raise UnreadableInput("(no path)", "no file was named")
-    found = list(_expand(wanted))
+    found = list(_expand(wanted, token))
     scans: list[_Scanned] = []
     layouts: dict[object, list[Layout]] = {}
     skipped: list[tuple[Path, StormdeckError]] = []
@@ -71,7 +72,8 @@ def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
         raise UnreadableInput(path, f"no known radar format (tried: {tried})")
-    return name, _guarded(path, name, lambda reader: reader.scan(path))
+    scan = _with_file(path, name, lambda reader, file: reader.scan(file))
+    return name, Scan(scan.layout, tuple(ref if ref.path == path else replace(ref, path=path) for ref in scan.frames))
 
 
 def recognise(probe: Probe, likely: str | None = None) -> str | None:
@@ -93,7 +95,21 @@ def recognise(probe: Probe, likely: str | None = None) -> str | None:
 
 def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
     """One frame through the named reader. Raises UnreadableInput."""
-    return _guarded(ref.path, name, lambda reader: reader.read(ref, layout))
+    return _with_file(ref.path, name, lambda reader, file: reader.read(
+        ref if file == ref.path else replace(ref, path=file), layout))
+
+
+def _with_file(path: Path, name: str, work: Callable[[Reader, Path], T]) -> T:
+    """Runs a reader on the plain file behind a path, or on the path itself if the reader unwraps."""
+    if getattr(catalogue.load("reader", name), "READS_WRAPPED", False):
+        return _guarded(path, name, lambda reader: work(reader, path))
+    with wrapped.as_file(path) as file:
+        try:
+            return _guarded(file, name, lambda reader: work(reader, file))
+        except UnreadableInput as problem:
+            if file == path or problem.path != str(file):
+                raise
+            raise UnreadableInput(path, problem.reason, tried=problem.tried, advice=problem.advice) from problem
 
 
 def _guarded(path: Path, name: str, work: Callable[[Reader], T]) -> T:
@@ -112,15 +128,29 @@ def _guarded(path: Path, name: str, work: Callable[[Reader], T]) -> T:
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=title) from problem
 
 
-def _expand(paths: Iterable[Path]) -> Iterable[Path]:
-    """Files in order of name; folders are walked, except those that are a format themselves (Zarr)."""
+def _expand(paths: Iterable[Path], token: CancelToken) -> Iterable[Path]:
+    """Files in order of name, those inside bundles too; folders are walked, except those that are a format
+    themselves (Zarr)."""
     for path in paths:
-        if not path.exists():
+        if not wrapped.exists(path):
             raise UnreadableInput(path, "there is no such file or folder")
-        if not path.is_dir() or recognise(Probe(path)) is not None:
-            yield path
-        else:
-            yield from _walk(path)
+        folder = path.is_dir() and recognise(Probe(path)) is None
+        for file in _walk(path) if folder else [path]:
+            yield from [file] if file.is_dir() else _unbundled(file, token)
+
+
+def _unbundled(path: Path, token: CancelToken) -> Iterable[Path]:
+    """The members of a bundle that may be radar files; any other file is itself."""
+    try:
+        inside = wrapped.members(path, token.check)
+    except UnreadableInput:  # it is told when the file is scanned
+        return [path]
+    known = [member for member in inside if member == path or not _ignored(member)]
+    return known or inside
+
+
+def _ignored(path: Path) -> bool:
+    return path.name.startswith(".") or path.suffix.lower() in _IGNORED_SUFFIXES
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -129,7 +159,7 @@ def _walk(folder: Path) -> Iterable[Path]:
     except OSError as problem:
         raise UnreadableInput(folder, problem.strerror or str(problem)) from problem
     for entry in entries:
-        if entry.name.startswith(".") or entry.suffix.lower() in _IGNORED_SUFFIXES:
+        if _ignored(entry):
             continue
         if entry.is_dir():
             if entry.is_symlink():  # it may lead back to where we are

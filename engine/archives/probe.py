@@ -1,4 +1,7 @@
-"""A first look at a path: enough for every reader to say whether the content is its own."""
+"""A first look at a path: enough for every reader to say whether the content is its own.
+
+Of compressed files and of members of bundles it is the content that is looked at.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from engine.archives import wrapped
 from engine.errors import UnreadableInput
 
 HEAD_BYTES = 4096
@@ -13,7 +17,10 @@ HEAD_BYTES = 4096
 
 @dataclass(frozen=True)
 class Probe:
-    """A path and the first bytes behind it; folders have no head."""
+    """A path and the first bytes behind it; folders have no head.
+
+    ``path`` may lead into a wrapper: use :func:`engine.archives.wrapped.as_file` or ``open_binary`` to look further.
+    """
 
     path: Path
 
@@ -23,14 +30,8 @@ class Probe:
 
     @cached_property
     def head(self) -> bytes:
-        """The first 4096 bytes (fewer in a short file, none for a folder)."""
-        if self.is_folder:
-            return b""
-        try:
-            with self.path.open("rb") as file:
-                return file.read(HEAD_BYTES)
-        except OSError as problem:
-            raise UnreadableInput(self.path, problem.strerror or str(problem)) from problem
+        """The first 4096 bytes, unwrapped (fewer in a short file, none for a folder). Raises UnreadableInput."""
+        return b"" if self.is_folder else wrapped.read_head(self.path, HEAD_BYTES)
 
     @property
     def is_hdf5(self) -> bool:
@@ -53,8 +54,8 @@ class Probe:
         import h5py
 
         try:
-            with h5py.File(self.path, "r", locking="best-effort") as file:
+            with wrapped.as_file(self.path) as path, h5py.File(path, "r", locking="best-effort") as file:
                 names = [*file.keys(), *(f"@{name}" for name in file.attrs if isinstance(name, str))]
                 return frozenset(name for name in names if isinstance(name, str))  # bytes: damaged names
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, UnreadableInput):
             return frozenset()

@@ -3,6 +3,9 @@
 A reader scans a file without decoding it, then decodes single frames on demand. It raises
 :class:`~engine.errors.UnreadableInput` for anything that is wrong with the file, names file and reason, and
 checks declared sizes before it allocates.
+
+Compressed and bundled files are unwrapped before: a reader is handed the path of a plain file. Only a module that
+says ``READS_WRAPPED = True`` is handed paths as they are and opens them through :mod:`engine.archives.wrapped`.
 """
 
 from __future__ import annotations

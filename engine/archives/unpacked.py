@@ -1,0 +1,132 @@
+"""Temporary copies of what was unpacked: bounded in size, the longest unused go first, gone when the program ends."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import UnreadableInput
+
+STORE_BYTES = 6 * 1024**3
+PIECE = 1024**2
+
+Key = tuple[object, ...]
+Check = Callable[[], None]
+
+
+@dataclass
+class _Copy:
+    path: Path
+    size: int
+    users: int = 0
+
+
+@dataclass
+class Unpacked:
+    """Files of one folder, by a key that changes when their origin does. Safe to use from several threads."""
+
+    folder: Path
+    limit: int = STORE_BYTES
+    _copies: OrderedDict[Key, _Copy] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _count: int = 0
+
+    @contextmanager
+    def file(self, key: Key, name: str, opened: Callable[[], BinaryIO], check: Check) -> Iterator[Path]:
+        """The copy, made now if there is none; it stays at least until the end of the block.
+
+        name: what the copy is called. opened: gives the stream to copy. Raises UnreadableInput if it is full.
+        """
+        copy = self._taken(key)
+        if copy is None:
+            made = self._make(name, opened, check)
+            with self._lock:
+                copy = self._taken(key)
+                if copy is None:
+                    copy = self._copies[key] = _Copy(made, made.stat().st_size, users=1)
+                    self._shrink()
+                else:
+                    _remove(made)
+        try:
+            yield copy.path
+        finally:
+            with self._lock:
+                copy.users -= 1
+
+    def _taken(self, key: Key) -> _Copy | None:
+        with self._lock:
+            copy = self._copies.get(key)
+            if copy is not None:
+                self._copies.move_to_end(key)
+                copy.users += 1
+            return copy
+
+    def _make(self, name: str, opened: Callable[[], BinaryIO], check: Check) -> Path:
+        with self._lock:
+            self._count += 1
+            path = self.folder / str(self._count) / _plain(name)
+        try:
+            path.parent.mkdir()
+            with opened() as source, path.open("wb") as target:
+                while piece := source.read(PIECE):
+                    check()
+                    target.write(piece)
+        except OSError as problem:
+            _remove(path)
+            if problem.errno == errno.ENOSPC:
+                raise UnreadableInput(name, "there is no room in the temporary folder to unpack it",
+                                      advice="Free some space on the disk of the temporary folder.") from problem
+            raise
+        except BaseException:
+            _remove(path)
+            raise
+        return path
+
+    def _shrink(self) -> None:
+        """Removes the longest unused copies; those in use stay, so that the limit may be passed for a while."""
+        total = sum(copy.size for copy in self._copies.values())
+        for key in list(self._copies):
+            copy = self._copies[key]
+            if total <= self.limit:
+                break
+            if copy.users == 0:
+                del self._copies[key]
+                total -= copy.size
+                _remove(copy.path)
+
+
+def _plain(name: str) -> str:
+    """A file name without folders, not too long for any disk, with the end that says what it is."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1].replace(":", "_").replace("\0", "_")
+    if last in ("", ".", "..") or len(last.encode()) > 200:
+        return hashlib.sha256(name.encode()).hexdigest()[:16] + Path(last[-20:]).suffix
+    return last
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def store() -> Unpacked:
+    """The one of this process."""
+    return _store_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _store_of(process: int) -> Unpacked:
+    """process: a forked child must not share the folder that its parent clears."""
+    folder = Path(tempfile.mkdtemp(prefix=f"stormdeck-{process}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Unpacked(folder)
