@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
-LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 280, 110
+LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 305, 110
 
 
 class MainWindow(QMainWindow):
@@ -65,6 +65,7 @@ class MainWindow(QMainWindow):
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
+        self._arranged = False
         self.startup = Startup(self.context, self)
         self._build()
         self._connect()
@@ -90,7 +91,6 @@ class MainWindow(QMainWindow):
         self.chip.setContentsMargins(0, 4, 12, 0)
         self.menuBar().setCornerWidget(self.chip)
         self.resize(1440, 900)
-        self._arrange()
 
     def _add_panel(self, key: str, title: str, target: str, area: Qt.DockWidgetArea, shown: bool) -> None:
         module, _, name = target.partition(":")
@@ -157,6 +157,13 @@ class MainWindow(QMainWindow):
         if values.geometry and values.state:
             self.restoreGeometry(QByteArray.fromBase64(values.geometry.encode("ascii", "ignore")))
             self.restoreState(QByteArray.fromBase64(values.state.encode("ascii", "ignore")))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Docks take sizes only once the window has its own."""
+        super().showEvent(event)
+        if not self.settings.values.state and not self._arranged:
+            self._arranged = True
+            self._arrange()
 
     # -- opening
 

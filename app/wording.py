@@ -48,14 +48,14 @@ def degrees(lon: float, lat: float) -> str:
 def predicted_title(run: Run | None, place: Place, inputs: int, step: float | None) -> str:
     """A forecast frame is never shown without its model and lead time, an input never as a forecast."""
     if place.lead is not None:
-        return f"PREDICTED  {run.forecaster}" if run else "PREDICTED"
+        return f"PREDICTED {run.forecaster}" if run else "PREDICTED"
     is_input = step is not None and -place.minutes <= (inputs - 1) * step + 1e-6
-    return "OBSERVED  input" if is_input else "OBSERVED  history"
+    return "OBSERVED input" if is_input else "OBSERVED history"
 
 
 def when(place: Place) -> str:
     """Valid time and lead time."""
-    return f"{clock(place.time)}   {lead(place.minutes)}"
+    return f"{clock(place.time)}  {lead(place.minutes)}"
 
 
 def run_line(run: Run) -> str:

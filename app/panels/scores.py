@@ -11,6 +11,9 @@ from app.runs import Run
 
 SCORES = (("csi", "CSI"), ("hss", "HSS"))
 
+PLAYING_MS = 120
+"""How often the marker moves while the loop plays: drawing all curves for each frame would cost the maps theirs."""
+
 Values = list[list[float | None]]
 
 
@@ -37,6 +40,10 @@ class ScoresPanel(QWidget):
         self._later.setSingleShot(True)
         self._later.setInterval(30)
         self._later.timeout.connect(self._redraw)
+        self._marker = QTimer(self)
+        self._marker.setSingleShot(True)
+        self._marker.setInterval(PLAYING_MS)
+        self._marker.timeout.connect(self._move)
         self._connect()
         self._restyle()
 
@@ -44,7 +51,7 @@ class ScoresPanel(QWidget):
         session = self._session
         session.archive_changed.connect(self._redraw)
         session.track_changed.connect(self._redraw_soon)
-        session.position_changed.connect(self._move)
+        session.position_changed.connect(self._on_position)
         session.thresholds_changed.connect(self._restyle)
         session.forecasting.scores_changed.connect(self._redraw_soon)
         session.forecasting.shown_changed.connect(self._redraw_soon)
@@ -75,7 +82,7 @@ class ScoresPanel(QWidget):
         self._shown = {run.forecaster for run in runs}
         self.note.setText(self._note(runs))
         self.note.setVisible(bool(self.note.text()))
-        self._move(session.position)
+        self._move()
 
     def _note(self, runs: tuple[Run, ...]) -> str:
         if self._session.sequence is None or not runs:
@@ -88,7 +95,13 @@ class ScoresPanel(QWidget):
             return f"Truth is there for {known} of {len(leads)} lead times."
         return ""
 
-    def _move(self, position: int) -> None:
+    def _on_position(self, position: int) -> None:
+        if not self._context.player.playing:
+            self._move()
+        elif not self._marker.isActive():
+            self._marker.start()
+
+    def _move(self) -> None:
         place = self._session.place
         for plot in self.plots.values():
             plot.set_position(place.minutes if place is not None and place.lead is not None else None)

@@ -181,7 +181,7 @@ def test_a_click_on_run_brings_a_forecast_beside_its_truth(driver: Driver) -> No
     driver.press(Key.Key_End)
     driver.quiet()
     maps = driver.window.maps
-    assert maps.predicted._left.text() == "PREDICTED  persistence"
+    assert maps.predicted._left.text() == "PREDICTED persistence"
     assert maps.predicted._right.text().endswith("+30 min")
     plots = driver.window.panels["scores"].plots  # type: ignore[attr-defined]
     driver.until(lambda: plots["csi"].value_at("persistence", 0) is not None)
@@ -192,10 +192,10 @@ def test_history_is_shown_as_observed_input_on_both_sides(driver: Driver) -> Non
     driver.run()
     driver.session.set_position(driver.session.reference_position - 3)
     driver.quiet()
-    assert driver.window.maps.predicted._left.text() == "OBSERVED  input"
+    assert driver.window.maps.predicted._left.text() == "OBSERVED input"
     driver.session.set_position(0)
     driver.quiet()
-    assert driver.window.maps.predicted._left.text() == "OBSERVED  history"
+    assert driver.window.maps.predicted._left.text() == "OBSERVED history"
 
 
 def test_where_there_is_no_observation_yet_the_pane_says_so(driver: Driver) -> None:
