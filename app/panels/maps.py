@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import wording
@@ -21,6 +22,9 @@ from engine.jobs.display import Wanted
 from engine.radar.scaling import rain_bins
 
 NEIGHBOURS = 8
+NARROW = 400
+"""Width in pixels below which a title is shortened, so that the forecaster's name stays whole."""
+
 OTHER = ("predicted", "observed")
 """Whose contours a pane shows when they are crossed."""
 
@@ -225,12 +229,24 @@ class MapsPanel(QWidget):
             return
         same = picture is self._drawn[number]
         self._drawn[number] = picture
-        pane.set_titles(content.left, content.right)
+        self._title(number)
         pane.set_message(content.message)
         pane.set_picture(picture)
         self._draw_contours()
         if same or picture is None or not pane.isVisible():
             self._painted(number)
+
+    def _title(self, number: int) -> None:
+        content, pane = self._contents[number], self._panes[number]
+        narrow = pane.width() < NARROW
+        pane.set_titles(content.left.replace("PREDICTED", "PRED.") if narrow else content.left, content.right)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for number, content in enumerate(self._contents):
+            picture = self._context.pictures.get(content.name) if content.wanted else None
+            if content.left and picture is self._drawn[number]:
+                self._title(number)
 
     def _draw_contours(self) -> None:
         mode, drawn = self._session.settings.values.contours, set(self._session.drawn)

@@ -181,7 +181,7 @@ def test_a_click_on_run_brings_a_forecast_beside_its_truth(driver: Driver) -> No
     driver.press(Key.Key_End)
     driver.quiet()
     maps = driver.window.maps
-    assert maps.predicted._left.text() == "PREDICTED persistence"
+    assert maps.predicted._left.text() == "PRED. persistence"  # short in a small window
     assert maps.predicted._right.text().endswith("+30 min")
     plots = driver.window.panels["scores"].plots  # type: ignore[attr-defined]
     driver.until(lambda: plots["csi"].value_at("persistence", 0) is not None)
