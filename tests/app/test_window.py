@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QTableWidget, QWidget
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QTableWidget
 from pytestqt.qtbot import QtBot
 
 import resources
@@ -19,86 +18,13 @@ from app.actions import ACTIONS, row
 from app.dialogs.export import ExportDialog
 from app.dialogs.keys import KeysDialog
 from app.panels import PANELS
-from app.panels.archive import ArchivePanel
-from app.panels.run import RunPanel
-from app.panels.thresholds import ThresholdsPanel
-from app.panels.timeline import TimelinePanel
 from app.runs import DONE, PARTIAL
 from app.settings import Settings
 from app.window import MainWindow
+from tests.app.driver import LONG, Driver
 from tests.app.storms import STEP, tiny_sequence
 
-LONG = 30_000
 Key = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
-
-
-class Driver:
-    """A window and what a hand does to it."""
-
-    def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
-        self.window, self.qtbot = window, qtbot
-        self.session = window.session
-
-    def until(self, true: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(true, timeout=LONG)
-
-    def press(self, key: Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        self.window.activateWindow()
-        self.until(self.window.isActiveWindow)
-        self.qtbot.keyClick(self.window, key, modifier)
-
-    def click(self, widget: QWidget, at: QPoint | None = None) -> None:
-        self.qtbot.mouseClick(widget, LEFT, pos=at or widget.rect().center())
-
-    def quiet(self) -> None:
-        forecasting = self.session.forecasting
-        self.until(lambda: forecasting.active is None and not forecasting.scoring()
-                   and not self.window.bridge.busy() and self.window.maps.settled)
-
-    def show(self, **wish: object) -> None:
-        self.session.set_sequence(tiny_sequence(**wish))  # type: ignore[arg-type]
-        self.quiet()
-
-    def run(self) -> None:
-        self.press(Key.Key_R)
-        self.quiet()
-
-    @property
-    def run_panel(self) -> RunPanel:
-        panel = self.window.panels["run"]
-        assert isinstance(panel, RunPanel)
-        return panel
-
-    @property
-    def thresholds(self) -> ThresholdsPanel:
-        panel = self.window.panels["thresholds"]
-        assert isinstance(panel, ThresholdsPanel)
-        return panel
-
-    @property
-    def time(self) -> TimelinePanel:
-        panel = self.window.panels["timeline"]
-        assert isinstance(panel, TimelinePanel)
-        return panel
-
-    @property
-    def archive(self) -> ArchivePanel:
-        panel = self.window.panels["archive"]
-        assert isinstance(panel, ArchivePanel)
-        return panel
-
-    def drop(self, *paths: Path) -> None:
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        canvas = self.window.maps.observed.canvas.viewport()
-        entering = QDragEnterEvent(QPoint(40, 40), Qt.DropAction.CopyAction, data, LEFT,
-                                   Qt.KeyboardModifier.NoModifier)
-        QApplication.sendEvent(canvas, entering)
-        assert entering.isAccepted()
-        event = QDropEvent(QPointF(40, 40), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier,
-                           QEvent.Type.Drop)
-        QApplication.sendEvent(canvas, event)
 
 
 @pytest.fixture
