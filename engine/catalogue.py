@@ -37,6 +37,9 @@ ROWS: tuple[Row, ...] = (
     Row("reader", "stormdeck-forecast", "Stormdeck forecast file", "engine.archives.forecast_file"),
     Row("reader", "odim-hdf5", "ODIM HDF5 composite", "engine.archives.odim"),
     Row("reader", "knmi-hdf5", "KNMI HDF5", "engine.archives.knmi"),
+    Row("reader", "dwd-radolan", "DWD RADOLAN", "engine.archives.radolan"),
+    Row("reader", "dwd-radolan-ascii", "DWD RADOLAN ASCII grid", "engine.archives.radolan_ascii"),
+    Row("reader", "rydl-hdf5", "RainNet RYDL", "engine.archives.rydl"),
     Row("reader", "meteoswiss-gif", "MeteoSwiss GIF", "engine.archives.meteoswiss_gif"),
     Row("reader", "cf-netcdf", "CF NetCDF", "engine.archives.cf_netcdf"),
 
