@@ -55,7 +55,7 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
         except UnreadableInput as problem:
             skipped.append((path, problem))
         else:
-            scans.append(_Scanned(likely, path, _shared(layouts, likely, scan.layout), scan.frames))
+            scans.append(_Scanned(likely, path, _shared(layouts, likely, scan.layout), scan.frames, scan.skipped))
     if not scans:
         raise _nothing(wanted, skipped)
     return _assemble(wanted, scans, [Skipped(str(p), _reason(e)) for p, e in skipped])
@@ -72,8 +72,14 @@ def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
         raise UnreadableInput(path, f"no known radar format (tried: {tried})")
-    scan = _with_file(path, name, lambda reader, file: reader.scan(file))
-    return name, Scan(scan.layout, tuple(ref if ref.path == path else replace(ref, path=path) for ref in scan.frames))
+    return name, _with_file(path, name, lambda reader, file: _under(reader.scan(file), file, path))
+
+
+def _under(scan: Scan, file: Path, path: Path) -> Scan:
+    """The frames of a temporary copy under the path that leads to it; a folder's frames lie in files of their own."""
+    if file == path:
+        return scan
+    return replace(scan, frames=tuple(replace(ref, path=path) if ref.path == file else ref for ref in scan.frames))
 
 
 def recognise(probe: Probe, likely: str | None = None) -> str | None:
@@ -177,6 +183,7 @@ class _Scanned:
     path: Path
     layout: Layout
     frames: tuple[FrameRef, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 def _shared(layouts: dict[object, list[Layout]], name: str, layout: Layout) -> Layout:
@@ -207,7 +214,7 @@ def _assemble(wanted: list[Path], scans: list[_Scanned], skipped: list[Skipped])
         if reason is not None:
             skipped.append(Skipped(str(scanned.path), reason))
             continue
-        skipped.extend(_keep(refs, scanned))
+        skipped.extend((*scanned.skipped, *_keep(refs, scanned)))
     if not refs:
         raise UnreadableInput(wanted[0], "it holds no frame", tried=layout.format)
     frames = tuple(refs[time] for time in sorted(refs))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.archives.probe import Probe
-from engine.radar.sequence import Field, FrameRef, Layout
+from engine.radar.sequence import Field, FrameRef, Layout, Skipped
 
 MAX_CELLS = 10_000 * 20_000
 """Larger grids than this are refused as absurd."""
@@ -23,10 +23,11 @@ MAX_CELLS = 10_000 * 20_000
 
 @dataclass(frozen=True)
 class Scan:
-    """What one file (or folder, for formats that are folders) holds."""
+    """What one file (or folder, for formats that are folders) holds. skipped: files inside that are no frames."""
 
     layout: Layout
     frames: tuple[FrameRef, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Reader(Protocol):
