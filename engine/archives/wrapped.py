@@ -22,35 +22,28 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import logging
-import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from engine.archives.bundles import HEAD, Slice, is_tar, kind_of, open_in_zip, tar_index, zip_index
 from engine.archives.unpacked import Check, Key, store
 from engine.errors import UnreadableInput
-
-log = logging.getLogger(__name__)
 
 MAX_CONTENT = 1024**3
 """Bytes that one compressed file or member may unpack to."""
 MAX_BUNDLE = 4 * 1024**3
 """Bytes that a compressed bundle (tar.gz) may unpack to."""
-MAX_MEMBERS = 150_000
 MAX_LAYERS = 5
 """Wrappers inside each other: a tar.gz counts two, so that gz in tar.gz in a tar.gz is the deepest."""
-HEAD = 512
-_MAX_HEADER = 1024**2
 _OWN_FORMATS = (".npy", ".zgroup", ".zarray", "zarr.json")
 """Members that make a zip file a format of its own (npz, Zarr)."""
-_UNSAFE = re.compile(r"^/|\\|\0|^[A-Za-z]:|(^|/)\.\.(/|$)")
 _COMPRESSION: Mapping[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open}
 _DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, zipfile.LargeZipFile, ValueError,
            RuntimeError, NotImplementedError, IndexError, KeyError, OverflowError)
@@ -64,57 +57,32 @@ def _no_check() -> None:
     """For callers who cannot be cancelled."""
 
 
-def kind_of(head: bytes) -> str | None:
-    """gz, bz2, zip, tar, or None, from the first 512 bytes of a file."""
-    if head.startswith(b"\x1f\x8b\x08"):
-        return "gz"
-    if head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
-        return "bz2"
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return "zip"
-    return "tar" if _is_tar(head) else None
-
-
-def _is_tar(head: bytes) -> bool:
-    """By the checksum of the first header, so that tars older than ``ustar`` are known too."""
-    if len(head) < HEAD or not head[0]:
-        return False
-    try:
-        written = int(head[148:156].strip(b" \0"), 8)
-    except ValueError:
-        return False
-    return written == sum(head[:148]) + sum(head[156:HEAD]) + 8 * ord(" ")
-
-
 @dataclass(frozen=True)
 class _Content:
-    """A stream that can be opened again and again.
+    """A stream that can be opened again and again; equal to another of the same key.
 
-    path: that leads to it. name: its own, without the ends that compression adds. key: changes when the file does.
+    key: changes when the file does. path: that leads to it. name: its own, without the ends that compression adds.
     raw: opens it as it lies. unpack: what is to be done with that. file: where it is a plain file on disk.
     layers: wrappers around it. limit: bytes it may unpack to.
     """
 
-    path: Path
-    name: str
     key: Key
-    raw: Opener
-    unpack: Callable[..., Any] | None = None
-    file: Path | None = None
-    layers: int = 0
-    limit: int = field(default_factory=lambda: MAX_CONTENT)
+    path: Path = field(compare=False)
+    name: str = field(compare=False)
+    raw: Opener = field(compare=False)
+    unpack: Callable[..., Any] | None = field(default=None, compare=False)
+    file: Path | None = field(default=None, compare=False)
+    layers: int = field(default=0, compare=False)
+    limit: int = field(default_factory=lambda: MAX_CONTENT, compare=False)
 
     def open(self) -> BinaryIO:
         if self.unpack is None:
             return self.raw()
         return cast(BinaryIO, io.BufferedReader(_Bounded(self.path, self.raw(), self.unpack, self.limit), 1 << 16))
 
-    @cached_property
+    @property
     def kind(self) -> str | None:
-        with self.open() as stream:
-            kind = kind_of(stream.read(HEAD))
-        own = kind == "zip" and any(name.endswith(_OWN_FORMATS) for name in self.index())
-        return None if own else kind
+        return _kind_of_content(self)
 
     @contextmanager
     def on_disk(self, check: Check = _no_check) -> Iterator[Path]:
@@ -128,33 +96,42 @@ class _Content:
     def index(self, check: Check = _no_check) -> Index:
         """The members of a zip or tar by their plain names."""
         with self.on_disk(check) as file, file.open("rb") as stream:
-            return (_tar_index if _is_tar(stream.read(HEAD)) else _zip_index)(file, self.key)
+            return (tar_index if is_tar(stream.read(HEAD)) else zip_index)(file, self.key)
 
     def uncompressed(self) -> _Content:
         """What gz and bz2 hold."""
         content = self
         while content.kind in _COMPRESSION:
             kind = cast(str, content.kind)
-            content = _Content(content.path, _inner_name(content.name), (*content.key, kind), content.open,
+            content = _Content((*content.key, kind), content.path, _inner_name(content.name), content.open,
                                lambda raw, unpack=_COMPRESSION[kind]: unpack(raw, "rb"), None, content.deeper())
         return replace(content, limit=MAX_BUNDLE) if content.kind == "tar" else content
 
     def member(self, name: str, check: Check = _no_check) -> _Content:
         place = self.index(check)[name]
-        inner = _Content(self.path / name, name, (*self.key, name), self.raw, layers=self.deeper())
+        inner = _Content((*self.key, name), self.path / name, name, self.raw, layers=self.deeper())
 
         def stored() -> BinaryIO:
             with self.on_disk() as file:
                 return file.open("rb")
 
         if isinstance(place, zipfile.ZipInfo):
-            return replace(inner, raw=stored, unpack=lambda raw: _open_in_zip(raw, place))
-        return replace(inner, raw=stored, unpack=lambda raw: _Slice(raw, *place), limit=MAX_BUNDLE)
+            return replace(inner, raw=stored, unpack=lambda raw: open_in_zip(raw, place))
+        return replace(inner, raw=stored, unpack=lambda raw: Slice(raw, *place), limit=MAX_BUNDLE)
 
     def deeper(self) -> int:
         if self.layers >= MAX_LAYERS:
             raise UnreadableInput(self.path, "wrappers lie too deep inside each other")
         return self.layers + 1
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_content(content: _Content) -> str | None:
+    """gz, bz2, zip, tar, or None for what is no wrapper; kept, since each look at a bz2 unpacks a block of it."""
+    with content.open() as stream:
+        kind = kind_of(stream.read(HEAD))
+    own = kind == "zip" and any(name.endswith(_OWN_FORMATS) for name in content.index())
+    return None if own else kind
 
 
 class _Bounded(io.RawIOBase):
@@ -187,89 +164,6 @@ class _Bounded(io.RawIOBase):
                 self._inner.close()
             self._raw.close()
         super().close()
-
-
-class _Slice:
-    """The bytes of one member of a tar."""
-
-    def __init__(self, raw: BinaryIO, offset: int, size: int) -> None:
-        raw.seek(offset)
-        self._raw, self._left = raw, size
-
-    def read(self, count: int) -> bytes:
-        piece = self._raw.read(min(count, self._left))
-        if self._left and count and not piece:
-            raise EOFError("the bundle ends inside this member")
-        self._left -= len(piece)
-        return piece
-
-    def close(self) -> None:
-        """The stream is closed by the one who opened it."""
-
-
-class _Headers(io.RawIOBase):
-    """A file in which nothing large is read at once: a header cannot ask for gigabytes."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-
-    def read(self, count: int = -1) -> bytes:
-        if not 0 <= count <= _MAX_HEADER:
-            raise ValueError(f"a header of {count} bytes")
-        return self._raw.read(count)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._raw.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._raw.tell()
-
-
-@lru_cache(maxsize=8)
-def _tar_index(file: Path, key: Key) -> dict[str, tuple[int, int]]:
-    """{plain name: (first byte, bytes)}. key: part of the cache's key, as the file may change."""
-    found: dict[str, tuple[int, int]] = {}
-    with file.open("rb") as raw, tarfile.open(fileobj=cast(Any, _Headers(raw)), mode="r:") as bundle:
-        try:
-            for count, entry in enumerate(bundle):
-                cast(Any, bundle).members = []  # it would keep them all
-                _check_count(file, count)
-                if entry.isreg() and not entry.issparse() and (name := _safe_name(file, entry.name)):
-                    found[name] = entry.offset_data, entry.size
-        except tarfile.ReadError:
-            if not found:
-                raise
-            log.warning("%s is cut short after %d members", file.name, len(found))
-    return found
-
-
-@lru_cache(maxsize=8)
-def _zip_index(file: Path, key: Key) -> dict[str, zipfile.ZipInfo]:
-    with zipfile.ZipFile(file) as bundle:
-        entries = bundle.infolist()
-    _check_count(file, len(entries))
-    return {name: entry for entry in entries if not entry.is_dir() and (name := _safe_name(file, entry.filename))}
-
-
-def _check_count(file: Path, count: int) -> None:
-    if count > MAX_MEMBERS:
-        raise UnreadableInput(file, f"it holds more than {MAX_MEMBERS} members")
-
-
-def _safe_name(file: Path, written: str) -> str | None:
-    """The name as it stands in paths; None for one that leads out of the bundle."""
-    if _UNSAFE.search(written) or not PurePosixPath(written).parts:
-        log.warning("%s: the member %r is left out, its name leads out of the bundle", file.name, written[:200])
-        return None
-    return str(PurePosixPath(written))
-
-
-def _open_in_zip(raw: BinaryIO, entry: zipfile.ZipInfo) -> Any:
-    if entry.flag_bits & 1:
-        raise UnreadableInput(entry.filename, "it is encrypted")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
-        raise UnreadableInput(entry.filename, "its kind of compression is not supported")
-    return zipfile.ZipFile(raw).open(entry)
 
 
 def _inner_name(name: str) -> str:
@@ -380,8 +274,8 @@ def _content(path: Path, check: Check) -> _Content:
     """What a path leads to, the wrappers it names opened, its own not yet."""
     file = real_file(path)
     state = file.stat()
-    content = _Content(file, file.name, (str(file), state.st_mtime_ns, state.st_size), lambda: file.open("rb"),
-                       file=file)
+    key = str(file), state.st_mtime_ns, state.st_size
+    content = _Content(key, file, file.name, lambda: file.open("rb"), file=file)
     inside = path.relative_to(file).parts
     while inside:
         content = content.uncompressed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import random
 import tarfile
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from pyproj import CRS, Transformer
 
 from engine.archives import open_archive, wrapped
 from engine.archives.radolan import decode_runs
-from engine.archives.radolan_header import Coding, parse_header
+from engine.archives.radolan_header import Coding, looks_like_radolan, parse_header
 from engine.errors import UnreadableInput
 from engine.radar.sequence import RadarSequence
 from engine.radar.units import NO_ECHO_DBZ, Quantity
@@ -137,10 +138,8 @@ def test_a_file_cut_short_is_refused_at_the_latest_when_read(tmp_path: Path, kee
         open_archive(path).native(0)
 
 
-def test_single_radar_formats_are_not_taken_for_composites(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"DX021735109080608BY46921VS 2CO0CD2CS0EP0.30.30.4MS  0\x03" + bytes(400))
-    with pytest.raises(UnreadableInput, match="no known radar format"):
-        open_archive(tmp_path / "a")
+def test_sweeps_of_single_radars_are_not_taken_for_composites() -> None:
+    assert not looks_like_radolan(b"DX021735109080608BY46921VS 2CO0CD2CS0EP0.30.30.4MS  0\x03" + bytes(400))
 
 
 CORNERS = {  # of DWD's format description (sphere) and of its HDF5 composites (ellipsoid); sides of extent, lon, lat
@@ -256,6 +255,60 @@ def test_hdf5_of_dwd_is_read_as_odim(tmp_path: Path, quantity: bytes, gain: floa
     grid = sequence.grid
     assert grid.lonlat(np.array(grid.extent[0]), np.array(grid.extent[3])) == pytest.approx(
         (1.46330151, 55.86208711), abs=1e-4)
+
+
+def small(folder: Path, which: str) -> Path:
+    """A good file of each kind, as small as the format lets it be."""
+    path = folder / ("RW_20221018-0050.asc" if which == "ascii" else which)
+    rain = np.random.default_rng(1).integers(0, 300, (230, 230)).astype(np.uint16)
+    if which == "ascii":
+        return built.ascii_grid(path, rain, left=-533462, bottom=-4668645, cell=4000)
+    if which == "runs":
+        return built.runs(path, (rain // 80).astype(np.uint8), NIGHT, "PC")
+    if which == "rydl":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("200604011200", data=np.zeros(SHAPE, np.float32), compression="gzip")
+        return path
+    product = {"words": "RY", "bytes": "RX", "fine": "WN"}[which]
+    return built.composite(path, rain.astype(np.uint8) if which == "bytes" else rain, NIGHT, product)
+
+
+def damaged(good: bytes, draw: random.Random) -> bytes:
+    """Cut short, or wrong bytes anywhere, or wrong bytes in the header."""
+    if draw.random() < 0.3:
+        return good[:draw.randrange(1, len(good))]
+    bad, reach = bytearray(good), len(good) if draw.random() < 0.5 else 200
+    for _ in range(draw.choice((1, 4, 16))):
+        bad[draw.randrange(reach)] = draw.choice((draw.randrange(256), ord("9"), ord(" ")))
+    return bytes(bad)
+
+
+KINDS = ("words", "bytes", "fine", "runs", "ascii", "rydl")
+
+
+def harmless_when_damaged(folder: Path, which: str, count: int) -> None:
+    path, draw = small(folder, which), random.Random(f"{which} {count}")
+    assert open_archive(path).native(0).size
+    good = path.read_bytes()
+    for _ in range(count):
+        path.write_bytes(damaged(good, draw))
+        try:
+            sequence = open_archive(path)
+            assert sequence.native(0).shape == sequence.grid.shape
+        except UnreadableInput:
+            pass
+
+
+@pytest.mark.parametrize("which", KINDS)
+def test_damaged_files_raise_nothing_else(tmp_path: Path, which: str) -> None:
+    harmless_when_damaged(tmp_path, which, 25)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", KINDS)
+def test_many_damaged_files_raise_nothing_else(tmp_path: Path, which: str) -> None:
+    harmless_when_damaged(tmp_path, which, 2000)
 
 
 # --- real files -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import pickle
+import random
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.archives import open_archive, unpacked, wrapped
+from engine.archives import bundles, open_archive, unpacked, wrapped
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, UnreadableInput
 from tests import builders
@@ -158,7 +159,7 @@ def test_a_compressed_bundle_is_bounded_as_a_whole(tmp_path: Path, monkeypatch: 
 
 
 def test_members_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrapped, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(bundles, "MAX_MEMBERS", 5)
     for make in (tar, zipped):
         with pytest.raises(UnreadableInput, match="more than 5 members"):
             open_archive(make(tmp_path / make.__name__, {f"m{k}": b"x" for k in range(9)}))
@@ -242,3 +243,32 @@ def test_a_file_that_changes_is_unpacked_anew(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(UnreadableInput, match="gone"):
         wrapped.read_bytes(path / "x")
+
+
+def harmless_when_damaged(folder: Path, how: str, count: int) -> None:
+    path, draw = folder / "radar.dat", random.Random(f"{how} {count}")
+    BUNDLES[how](path, files(folder / "plain"))
+    good = path.read_bytes()
+    for _ in range(count):
+        bad = bytearray(good[:draw.randrange(1, len(good))] if draw.random() < 0.3 else good)
+        for _ in range(draw.choice((0, 1, 4, 32))):
+            bad[draw.randrange(len(bad))] = draw.randrange(256)
+        path.write_bytes(bytes(bad))
+        try:
+            sequence = open_archive(path)
+            for k in range(len(sequence)):
+                sequence.native(k)
+        except UnreadableInput:
+            pass
+
+
+@pytest.mark.parametrize("how", BUNDLES)
+def test_damaged_wrappers_raise_nothing_else(tmp_path: Path, how: str) -> None:
+    harmless_when_damaged(tmp_path, how, 15)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("how", BUNDLES)
+def test_many_damaged_wrappers_raise_nothing_else(tmp_path: Path, how: str) -> None:
+    harmless_when_damaged(tmp_path, how, 2000)
