@@ -28,6 +28,13 @@ def choose(wish: str) -> str:
     return wish
 
 
+def calm_threads() -> None:
+    """Idle compute threads sleep instead of spinning, so that others get the cores. Must run before torch is
+    imported; what the user has set stays."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
 def leave_a_core_free() -> None:
     """Keeps one core for the window while torch computes on the CPU."""
     import torch

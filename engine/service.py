@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import catalogue
+from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
 from engine.jobs.events import TERMINAL, Event, Failed, Started, Stopped
@@ -58,6 +58,7 @@ class EngineService:
     """Submit requests, get envelopes. ``deliver`` is called in the lanes' threads, one envelope at a time."""
 
     def __init__(self, deliver: Deliver) -> None:
+        device.calm_threads()
         self._deliver_outside = deliver
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()

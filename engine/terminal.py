@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from engine import catalogue
+from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
 from engine.jobs.events import Event, Finished, Progress, Warned
@@ -51,6 +51,7 @@ def run_job(kind: str, request: Any) -> dict[str, Any]:
 
     Raises StormdeckError of the kind that says what went wrong.
     """
+    device.calm_threads()
     token = CancelToken()
     previous = signal.signal(signal.SIGINT, _canceller(token))
     result: dict[str, Any] = {}

@@ -8,6 +8,7 @@ not from repeated warps, so that blur does not grow with lead time and rotation 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -30,20 +31,47 @@ class Inflow(Enum):
     DRY = "dry"
 
 
-def advect(last: NDArray[np.float32], flow: Flow, steps: int, token: CancelToken,
-           inflow: Inflow = Inflow.NO_DATA) -> Iterator[NDArray[np.float32]]:
+def advect(last: NDArray[np.float32], flow: Flow, steps: int, token: CancelToken, *,
+           inflow: Inflow = Inflow.NO_DATA, steering: Steering | None = None) -> Iterator[NDArray[np.float32]]:
     """Yields the field (ny, nx) after 1, 2, ... ``steps`` steps; ``last`` is mm/h with NaN = no data.
 
     A cell is NaN where more than half of the four values around its origin, by weight, is no data; with
-    ``Inflow.DRY`` such cells count as 0 instead. Raises Cancelled.
+    ``Inflow.DRY`` such cells count as 0 instead. ``steering`` takes over at long lead times. Raises Cancelled.
     """
     source = _Source(last, flow.values.device, inflow, token)
-    for origin in origins(flow, steps):
-        parts = []
+    del last  # large frames need not be held twice
+    for origin in _paths(flow, steering, steps):
+        field = torch.empty(flow.shape, device=flow.values.device)
         for top, bottom in _row_strips(flow.shape):
             token.check()
-            parts.append(source.at(_strip(origin, flow, top, bottom), top))
-        yield torch.cat(parts).cpu().numpy()
+            field[top:bottom] = source.at(_strip(origin, flow, top, bottom), top)
+        carried = field.cpu().numpy()
+        del field
+        yield carried
+        del carried
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The slow, large-scale flow that outlives the detail. Its share of the displacement rises from 0 after
+    ``begins`` steps to 1 after ``ends``."""
+
+    flow: Flow
+    begins: float
+    ends: float
+
+    def share(self, step: int) -> float:
+        return min(1.0, max(0.0, (step - self.begins) / (self.ends - self.begins)))
+
+
+def _paths(flow: Flow, steering: Steering | None, steps: int) -> Iterator[Tensor]:
+    """Displacements back to the origins, those of the two flows mixed by the steering's share."""
+    if steering is None:
+        yield from origins(flow, steps)
+        return
+    both = zip(origins(flow, steps), origins(steering.flow, steps), strict=True)
+    for step, (detailed, slow) in enumerate(both, start=1):
+        yield torch.lerp(detailed, slow, steering.share(step))
 
 
 def warp_repeatedly(field: NDArray[np.float32], flow: Flow, steps: int,

@@ -11,6 +11,7 @@ class Persistence:
     """"Last frame" of the benchmark paper, section 5.3."""
 
     min_inputs = 1
+    reads_packed = True
 
     def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
         last = inputs.frames[-1]

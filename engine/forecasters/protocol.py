@@ -70,6 +70,9 @@ class LeadFrame:
 
 
 class Forecaster(Protocol):
+    """One that only indexes, slices and walks through ``inputs.frames`` says ``reads_packed = True``; large frames
+    then come as a :class:`~engine.radar.packed.PackedStack`, which holds no more than one of them as an array."""
+
     min_inputs: int
 
     def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:

@@ -7,9 +7,9 @@ the benchmark paper's ROVER baselines (section 5.3, appendix D.4). docs/rover.md
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, rain_rate_of_pi
 from engine.radar.units import ZR
 
 if TYPE_CHECKING:
-    from engine.forecasters.advection import Inflow
+    from engine.forecasters.advection import Inflow, Steering
     from engine.forecasters.optical_flow import Flow, FlowSettings
 
 _CENTRE_DBZ, _WIDTH_DBZ = 33.0, 4.0
@@ -68,12 +68,26 @@ def _unstretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
+class SteeringSettings:
+    """The flow that carries long lead times, seen over the whole input window at once and much smoother. Detail
+    of the motion is known from a window of ``window`` steps; after ``begins`` windows it starts to give way and
+    after ``ends`` it is gone. docs/rover.md has the scores with and without."""
+
+    window: int = 4
+    begins: float = 2.25
+    ends: float = 3.5
+    sigma: float = 20.0
+    alpha: float = 20_000.0
+
+
+@dataclass(frozen=True)
 class RoverSettings:
     """flow: an engine.forecasters.optical_flow.FlowSettings, None for its defaults. inflow: what comes in from
-    where nothing was measured, None for no data."""
+    where nothing was measured, None for no data. steering: None leaves every lead time to the detailed flow."""
 
     flow: FlowSettings | None = None
     inflow: Inflow | None = None
+    steering: SteeringSettings | None = field(default_factory=SteeringSettings)
 
 
 @dataclass(frozen=True)
@@ -83,13 +97,15 @@ class Rover:
     transform: Transform
     settings: RoverSettings = field(default_factory=RoverSettings)
     min_inputs: int = 2
+    reads_packed: ClassVar[bool] = True
 
     def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
         from engine.forecasters.advection import Inflow, advect
 
         flow = self.flow(inputs, context)
-        inflow = self.settings.inflow or Inflow.NO_DATA
-        fields = advect(inputs.frames[-1], flow, options.lead_times, context.token, inflow)
+        steering = self._steering(inputs, options, context)
+        fields = advect(inputs.frames[-1], flow, options.lead_times, context.token,
+                        inflow=self.settings.inflow or Inflow.NO_DATA, steering=steering)
         yield from _leads(fields, inputs, options, context)
 
     def flow(self, inputs: Inputs, context: Context) -> Flow:
@@ -104,6 +120,23 @@ class Rover:
             progress=lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
 
 
+    def _steering(self, inputs: Inputs, options: Options, context: Context) -> Steering | None:
+        """The slow flow, where there are frames to see it in and lead times that need it."""
+        from engine.forecasters.advection import Steering
+        from engine.forecasters.optical_flow import FlowSettings, estimate_flow
+
+        wish = self.settings.steering
+        window = min(wish.window, len(inputs.frames) - 1) if wish else 0
+        if wish is None or window < 2 or options.lead_times <= wish.begins * window:
+            return None
+        base = self.settings.flow or FlowSettings()
+        apart = estimate_flow(
+            inputs.frames[[-1 - window, -1]], lambda rates: self.transform.grey(rates, inputs.zr),
+            replace(base, pairs=1, sigma=wish.sigma, alpha=wish.alpha), context.token, device=context.device)
+        slow = replace(apart, values=apart.values / window)
+        return Steering(slow, wish.begins * window, wish.ends * window)
+
+
 @dataclass(frozen=True)
 class RoverEulerian:
     """The benchmark paper's reference program: the last two frames only, noise taken out, grey levels rounded to
@@ -111,6 +144,7 @@ class RoverEulerian:
 
     transform: Transform
     min_inputs: int = 2
+    reads_packed: ClassVar[bool] = True
 
     def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
         from engine.forecasters.advection import warp_repeatedly

@@ -165,7 +165,7 @@ def test_whole_cells_are_copied_exactly(across: float, down: float) -> None:
 def test_dry_inflow_brings_nought() -> None:
     field = np.full((20, 30), 4.0, np.float32)
     field[:, 20:] = np.nan
-    result = next(advect(field, uniform(field.shape, 5.0, 0.0), 1, CancelToken(), Inflow.DRY))
+    result = next(advect(field, uniform(field.shape, 5.0, 0.0), 1, CancelToken(), inflow=Inflow.DRY))
     np.testing.assert_array_equal(result[:, :5], 0.0)
     np.testing.assert_array_equal(result[:, 5:25], 4.0)
     np.testing.assert_array_equal(result[:, 25:], 0.0)
@@ -190,7 +190,7 @@ def test_one_interpolation_keeps_what_repeated_warps_blur() -> None:
     field = np.zeros((64, 64), np.float32)
     field[30:34, 10:14] = 10.0
     flow = uniform(field.shape, 1.5, 0.5)
-    *_, once = advect(field, flow, 12, CancelToken(), Inflow.DRY)
+    *_, once = advect(field, flow, 12, CancelToken(), inflow=Inflow.DRY)
     *_, again = warp_repeatedly(field, flow, 12, CancelToken())
     assert once.max() == 10.0
     assert again.max() < 8.0

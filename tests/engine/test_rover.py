@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from engine import catalogue
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, NotEnoughInput
+from engine.forecasters.advection import Steering
+from engine.forecasters.optical_flow import Flow
 from engine.forecasters.protocol import Context, Inputs, Options
-from engine.forecasters.rover import Transform
+from engine.forecasters.rover import RoverLinear, RoverSettings, Transform
 from engine.radar.grid import Grid
 from engine.radar.units import HKO7
 
@@ -156,3 +159,28 @@ def test_better_than_persistence_on_real_storms(event: str, real_data: Path) -> 
                 both[which, lead] += ((said & seen).sum(), (said | seen).sum())
     csi = both[..., 0] / both[..., 1]
     assert (csi[0, 1:] > csi[1, 1:] + 0.03).all()
+
+
+def test_steering_takes_over_between_two_lead_times() -> None:
+    flow = Flow(torch.zeros(2, 2, 2), 8, (16, 16))
+    steering = Steering(flow, begins=9, ends=14)
+    assert [steering.share(step) for step in (1, 9, 14, 20)] == [0, 0, 1, 1]
+    assert steering.share(10) == pytest.approx(0.2)
+
+
+def test_rain_that_renews_itself_in_place_stays_there_in_the_long_run() -> None:
+    """Cells that ride east through a fixed envelope: an hour later rain is still where the envelope is."""
+    rows, columns = np.mgrid[0:128, 0:128]
+    envelope = np.exp(-((rows - 64) ** 2 + (columns - 64) ** 2) / (2 * 22.0**2))
+    frames = np.stack([20 * envelope * (1 + np.sin((columns - 3 * k) / 3.0)) / 2 for k in range(26)])
+    given, truth = inputs(frames[:5]), frames[24] >= 0.5
+    riding = RoverLinear(RoverSettings(steering=None)).run(given, Options(lead_times=20), Context())
+    steered = RoverLinear().run(given, Options(lead_times=20), Context())
+    (*_, without), (*_, with_it) = ([lead.rain_rate >= 0.5 for lead in run] for run in (riding, steered))
+    csi = [np.sum(field & truth) / np.sum(field | truth) for field in (without, with_it)]
+    assert csi[1] > csi[0] + 0.1
+
+
+def test_steering_needs_a_window_to_see_it_in() -> None:
+    given = inputs(drifting_cell(2))
+    assert len(list(RoverLinear().run(given, Options(lead_times=16), Context()))) == 16
