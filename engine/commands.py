@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from engine import __version__, printing
 from engine.errors import WrongUsage
+from engine.radar.gridding import PRODUCTS, PolarOptions
 from engine.radar.scaling import RAIN_CLASSES
 from engine.terminal import answer, complain
 
@@ -63,6 +64,22 @@ class Size(click.ParamType[tuple[int, int]]):
 thresholds_option = click.option("--thresholds", type=Thresholds(), default=DEFAULT_THRESHOLDS, show_default=True,
                                  help="Rain rates in mm/h.")
 
+Command = TypeVar("Command", bound=Callable[..., int])
+
+
+def polar_options(command: Command) -> Command:
+    """Adds ``product``, ``height_m`` and ``pixel_km``: how polar data become maps. Other archives ignore them."""
+    default = PolarOptions()
+    for option in (
+            click.option("--pixel-km", type=click.FloatRange(0.05, 20), default=default.pixel_km, show_default=True,
+                         help="Pixel size of maps made from polar data."),
+            click.option("--height-m", type=click.FloatRange(0, 20_000), default=default.height_m,
+                         show_default=True, help="Height of the CAPPI above sea level."),
+            click.option("--product", type=click.Choice(PRODUCTS), default=default.product, show_default=True,
+                         help="The map that polar data give: CAPPI, lowest sweep or column maximum.")):
+        command = option(command)
+    return command
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="stormdeck-engine")
@@ -75,12 +92,13 @@ def cli(verbose: int) -> None:
 
 @cli.command()
 @paths_argument
+@polar_options
 @json_option
-def info(*, paths: tuple[Path, ...], as_json: bool) -> int:
+def info(*, paths: tuple[Path, ...], product: str, height_m: float, pixel_km: float, as_json: bool) -> int:
     """Describe an archive: format, times, grid, gaps, missing share, maximum."""
     from engine.jobs.info import InfoRequest
 
-    return answer("info", InfoRequest(paths), as_json, printing.info)
+    return answer("info", InfoRequest(paths, PolarOptions(product, height_m, pixel_km)), as_json, printing.info)
 
 
 @cli.command()
@@ -105,16 +123,19 @@ def models(as_json: bool) -> int:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Forecast file (.nc).")
+@polar_options
 @json_option
 def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, index: int | None,
              inputs: int, lead_times: int, members: int, deblurrer: str | None, downscaler: str | None,
-             device: str, seed: int, output: Path, as_json: bool) -> int:
+             device: str, seed: int, output: Path, product: str, height_m: float, pixel_km: float,
+             as_json: bool) -> int:
     """Forecast from the last frames up to a reference time."""
     from engine.jobs.forecast import ForecastRequest
 
     request = ForecastRequest(paths=paths, forecaster=forecaster, at=at, index=index, inputs=inputs,
                               lead_times=lead_times, members=members, deblurrer=deblurrer, downscaler=downscaler,
-                              device=device, seed=seed, output=output)
+                              device=device, seed=seed, output=output,
+                              options=PolarOptions(product, height_m, pixel_km))
     return answer("forecast", request, as_json, printing.forecast)
 
 
@@ -124,13 +145,15 @@ def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, i
               help="The archive that was observed.")
 @thresholds_option
 @click.option("--pool", type=click.IntRange(1), default=1, show_default=True, help="Maximum over windows of this size.")
+@polar_options
 @json_option
 def verify(*, forecasts: tuple[Path, ...], against: tuple[Path, ...], thresholds: tuple[float, ...],
-           pool: int, as_json: bool) -> int:
+           pool: int, product: str, height_m: float, pixel_km: float, as_json: bool) -> int:
     """Score forecast files against what was observed, pooled over all of them."""
     from engine.jobs.verify import VerifyRequest
 
-    return answer("verify", VerifyRequest(forecasts, against, thresholds, pool), as_json, printing.verify)
+    request = VerifyRequest(forecasts, against, thresholds, pool, PolarOptions(product, height_m, pixel_km))
+    return answer("verify", request, as_json, printing.verify)
 
 
 @cli.command()

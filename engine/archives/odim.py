@@ -15,9 +15,9 @@ from pathlib import Path
 
 import h5py
 
+from engine.archives import odim_polar
 from engine.archives.decoding import Law
 from engine.archives.hdf5_tools import (
-    attribute,
     check_field,
     child,
     finite,
@@ -39,7 +39,6 @@ from engine.radar.units import MARSHALL_PALMER, ZR, Quantity
 log = logging.getLogger(__name__)
 
 TITLE = "ODIM HDF5"
-POLAR = frozenset({"PVOL", "SCAN", "ELEV", "AZIM", "RAY"})
 GRIDDED = frozenset({"COMP", "IMAGE", "CVOL"})
 QUANTITIES = ("RATE", "ACRR", "DBZH", "TH", "DBZV", "TV", "DBZ")
 """What can be shown, in the order in which it is chosen where a file holds several."""
@@ -60,13 +59,16 @@ class _Image:
 
 
 def recognises(probe: Probe) -> bool:
-    """A root with ``what``, ``where`` or conventions of ODIM, and a first dataset."""
+    """A root with ``what``, ``where`` or conventions of ODIM, and a first dataset; rays and gates are another
+    reader's (:mod:`engine.archives.polar`)."""
     names = probe.hdf5_outline
-    return "what" in names and any(n.startswith("dataset") and n[7:].isdecimal() for n in names)
+    if "what" not in names or not any(n.startswith("dataset") and n[7:].isdecimal() for n in names):
+        return False
+    return not odim_polar.is_polar(probe)
 
 
 def scan(path: Path) -> Scan:
-    """Raises UnreadableInput; for polar data too, which lie on no map yet."""
+    """Raises UnreadableInput."""
     with opened(path, TITLE) as file:
         _check_object(path, file)
         images = _main_images(path, _images(file))
@@ -99,13 +101,7 @@ def _descend(file: h5py.File, place: str) -> object:
 
 
 def _check_object(path: Path, file: h5py.File) -> None:
-    kind = (text([subgroup(file, "what")], "object") or "").upper()
-    where = [subgroup(file, "where"), subgroup(subgroup(file, "dataset1"), "where")]
-    if not kind:
-        kind = "PVOL" if attribute(where, "nbins") is not None else "COMP"
-    if kind in POLAR:
-        raise UnreadableInput(path, f"polar data ({kind}); not gridded yet", tried=TITLE,
-                              advice="Choose a composite or another gridded product.")
+    kind = odim_polar.kind_of(file)
     if kind not in GRIDDED:
         raise UnreadableInput(path, f"its object '{kind[:20]}' is no map", tried=TITLE)
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from engine import catalogue
 from engine.archives import wrapped
 from engine.archives.probe import Probe
-from engine.archives.reader import Reader, Scan
+from engine.archives.reader import PartedReader, PolarReader, Reader, Scan
 from engine.cancel import CancelToken
 from engine.errors import StormdeckError, UnreadableInput
+from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import Field, FrameRef, Layout, RadarSequence, Skipped
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ _IGNORED_SUFFIXES = frozenset({".md", ".toml", ".csv", ".json", ".xml", ".png.au
 
 
 def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken | None = None,
-                 report: Report | None = None) -> RadarSequence:
-    """Opens files or folders as one sequence.
+                 report: Report | None = None, options: PolarOptions | None = None) -> RadarSequence:
+    """Opens files or folders as one sequence. ``options``: how polar data become maps.
 
     Files that cannot be read, are of another format than most, or lie on another grid are left out and listed
     in ``sequence.skipped``. Two frames of the same time: the first file in order of name is kept.
@@ -51,18 +52,19 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
         token.check()
         report(count / len(found), f"reading {path.name}")
         try:
-            likely, scan = scan_path(path, likely)
+            likely, scan = scan_path(path, likely, options)
         except UnreadableInput as problem:
             skipped.append((path, problem))
         else:
             scans.append(_Scanned(likely, path, _shared(layouts, likely, scan.layout), scan.frames, scan.skipped))
     if not scans:
         raise _nothing(wanted, skipped)
-    return _assemble(wanted, scans, [Skipped(str(p), _reason(e)) for p, e in skipped])
+    return _assemble(wanted, _joined(scans), [Skipped(str(p), _reason(e)) for p, e in skipped])
 
 
-def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
+def scan_path(path: Path, likely: str | None = None, options: PolarOptions | None = None) -> tuple[str, Scan]:
     """(reader's name, what the file holds); ``likely`` is asked first. Raises UnreadableInput."""
+    path, part = inside(path)
     probe = Probe(path)
     if not probe.is_folder and not probe.head:
         raise UnreadableInput(path, "the file is empty")
@@ -72,7 +74,23 @@ def scan_path(path: Path, likely: str | None = None) -> tuple[str, Scan]:
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
         raise UnreadableInput(path, f"no known radar format (tried: {tried})")
-    return name, _with_file(path, name, lambda reader, file: _under(reader.scan(file), file, path))
+    return name, _with_file(path, name, lambda reader, file: _under(_scan(reader, file, options, part), file, path))
+
+
+def inside(path: Path) -> tuple[Path, str]:
+    """(file, part) of a path like ``events.h5#S830001``: one of several sequences in a file; "" for the whole."""
+    file, _, part = path.name.partition("#")
+    return (path, "") if not (file and part) or wrapped.exists(path) else (path.with_name(file), part)
+
+
+def _scan(reader: Reader, file: Path, options: PolarOptions | None, part: str) -> Scan:
+    if part:
+        if not hasattr(reader, "scan_part"):
+            raise UnreadableInput(f"{file}#{part}", "this format has no parts to choose from")
+        return cast(PartedReader, reader).scan_part(file, part)
+    if getattr(reader, "TAKES_OPTIONS", False):
+        return cast(PolarReader, reader).scan(file, options)
+    return reader.scan(file)
 
 
 def _under(scan: Scan, file: Path, path: Path) -> Scan:
@@ -138,6 +156,9 @@ def _expand(paths: Iterable[Path], token: CancelToken) -> Iterable[Path]:
     """Files in order of name, those inside bundles too; folders are walked, except those that are a format
     themselves (Zarr)."""
     for path in paths:
+        if inside(path)[1] and wrapped.exists(inside(path)[0]):
+            yield path
+            continue
         if not wrapped.exists(path):
             raise UnreadableInput(path, "there is no such file or folder")
         folder = path.is_dir() and recognise(Probe(path)) is None
@@ -197,6 +218,20 @@ def _shared(layouts: dict[object, list[Layout]], name: str, layout: Layout) -> L
     return layout
 
 
+def _joined(scans: list[_Scanned]) -> list[_Scanned]:
+    """Volumes whose sweeps lie in several files, put together by their reader; all else as it is."""
+    out: list[_Scanned] = []
+    for name in dict.fromkeys(scanned.name for scanned in scans):
+        own = [scanned for scanned in scans if scanned.name == name]
+        join = getattr(catalogue.load("reader", name), "join", None)
+        if join is None:
+            out += own
+            continue
+        joined = join([Scan(scanned.layout, scanned.frames, scanned.skipped) for scanned in own])
+        out += [_Scanned(name, scan.frames[0].path, scan.layout, scan.frames, scan.skipped) for scan in joined]
+    return out
+
+
 def _assemble(wanted: list[Path], scans: list[_Scanned], skipped: list[Skipped]) -> RadarSequence:
     """The format and grid of most frames make the archive; the first met wins among equals."""
     votes: Counter[tuple[str, int]] = Counter()
@@ -235,7 +270,7 @@ def _keep(refs: dict[datetime, FrameRef], scanned: _Scanned) -> Iterable[Skipped
 def _misfit(name: str, most: str, layout: Layout, expected: Layout) -> str | None:
     if name != most:
         return f"it is {layout.format}, the archive is {expected.format}"
-    reason = layout.agrees_with(expected)
+    reason = expected.agrees_with(layout)
     if reason is None and layout.synthetic != expected.synthetic:
         return "one is synthetic, the other observed"
     return reason

@@ -10,11 +10,13 @@ says ``READS_WRAPPED = True`` is handed paths as they are and opens them through
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from engine.archives.probe import Probe
+from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import Field, FrameRef, Layout, Skipped
 
 MAX_CELLS = 10_000 * 20_000
@@ -28,6 +30,16 @@ class Scan:
     layout: Layout
     frames: tuple[FrameRef, ...]
     skipped: tuple[Skipped, ...] = ()
+
+
+class PolarReader(Protocol):
+    """What a reader of polar data has instead; it says ``TAKES_OPTIONS = True``."""
+
+    def scan(self, path: Path, options: PolarOptions | None = None) -> Scan:
+        """As :meth:`Reader.scan`, for maps of that product, height and pixel size."""
+
+    def join(self, scans: Sequence[Scan]) -> list[Scan]:
+        """Files that are parts of one volume put together; the rest as it is."""
 
 
 class Reader(Protocol):

@@ -20,6 +20,7 @@ from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, 
 from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
+from engine.radar.gridding import PolarOptions
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.radar.sequence import RadarSequence, stack_rain_rate
 from engine.verification.counts import tally_pair
@@ -47,6 +48,7 @@ class ForecastRequest:
     output: Path | None = None
     thresholds: tuple[float, ...] = RAIN_CLASSES
     score: bool = False
+    options: PolarOptions | None = None
 
 
 def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
@@ -57,7 +59,8 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     began = time.perf_counter()
     _check(request)
     forecaster: Forecaster = catalogue.load("forecaster", request.forecaster)()
-    sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress)
+    sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
+                                                options=request.options)
     yield from _complaints(request, sequence)
     inputs = gather(sequence, request, forecaster.min_inputs, scope)
     place = device.choose(request.device)

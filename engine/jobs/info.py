@@ -14,17 +14,21 @@ from engine.archives import open_archive
 from engine.errors import UnreadableInput
 from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.scope import Scope
+from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import RadarSequence, Skipped
 
 
 @dataclass(frozen=True)
 class InfoRequest:
+    """options: how polar data become maps."""
+
     paths: tuple[Path, ...]
+    options: PolarOptions | None = None
 
 
 def run(request: InfoRequest, scope: Scope) -> Iterator[Event]:
     """Yields Finished with format, times, grid, missing share and maximum (every frame is decoded)."""
-    sequence = open_archive(request.paths, token=scope.token, report=scope.progress)
+    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options)
     for file in sequence.skipped:
         yield Warned(f"skipped {file.path}: {file.reason}")
     yield Finished(describe(sequence, scope))

@@ -9,17 +9,19 @@ from pathlib import Path
 from engine.archives import open_archive
 from engine.jobs.events import ArchiveOpened, Event, Finished
 from engine.jobs.scope import Scope
+from engine.radar.gridding import PolarOptions
 
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """Files or folders that make one archive."""
+    """Files or folders that make one archive. options: how polar data become maps."""
 
     paths: tuple[Path, ...]
+    options: PolarOptions | None = None
 
 
 def run(request: OpenRequest, scope: Scope) -> Iterator[Event]:
     """Yields ArchiveOpened; raises UnreadableInput."""
-    sequence = open_archive(request.paths, token=scope.token, report=scope.progress)
+    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options)
     yield ArchiveOpened(sequence)
     yield Finished({"frames": len(sequence), "skipped": len(sequence.skipped)})

@@ -15,6 +15,7 @@ from engine.archives import open_archive
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.jobs.events import Event, Finished, ScoreReady, Warned
 from engine.jobs.scope import Scope
+from engine.radar.gridding import PolarOptions
 from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
 from engine.radar.sequence import Field, RadarSequence
 from engine.verification.counts import tally_pair
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class VerifyRequest:
     """forecasts: forecast files. against: the archive that was observed. thresholds: mm/h, rising.
-    pool: maxima over windows of pool x pool pixels are compared instead of pixels."""
+    pool: maxima over windows of pool x pool pixels are compared instead of pixels. options: how polar data become
+    maps."""
 
     forecasts: tuple[Path, ...]
     against: tuple[Path, ...]
     thresholds: tuple[float, ...] = RAIN_CLASSES
     pool: int = 1
+    options: PolarOptions | None = None
 
 
 def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
@@ -49,7 +52,8 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     _check(request)
     forecasts = list(_open(request.forecasts, scope))
     observed = open_archive(request.against, token=scope.token,
-                            report=lambda fraction, text: scope.progress(None, text))
+                            report=lambda fraction, text: scope.progress(None, text),
+                            options=request.options)
     _check_fit(forecasts, observed)
     observed = _with_zr_of(forecasts, observed)
     table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)

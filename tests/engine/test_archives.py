@@ -16,7 +16,7 @@ from PIL import Image
 from pyproj import CRS, Transformer
 
 from engine.archives import open_archive
-from engine.archives.opening import MAX_ALIKE, scan_path
+from engine.archives.opening import MAX_ALIKE
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, UnreadableInput
 from engine.radar.grid import Grid
@@ -237,17 +237,6 @@ def test_bureau_of_meteorology(real_data: Path) -> None:
     expected_corner = to_lonlat.transform(sequence.grid.x[0], sequence.grid.y[0])
     assert sequence.grid.lonlat(sequence.grid.x[0], sequence.grid.y[0]) == pytest.approx(expected_corner, abs=1e-6)
     assert sequence.grid.lonlat(np.array(0.0), np.array(0.0)) == pytest.approx((153.24, -27.7178), abs=1e-6)
-
-
-@pytest.mark.realdata
-def test_real_polar_files_are_refused_by_name(real_data: Path) -> None:
-    for path in sorted((real_data / "odim-polar").rglob("*")):
-        if path.is_file():
-            with pytest.raises(UnreadableInput, match="polar data"):
-                scan_path(path)
-    for path in (real_data / "cfradial").iterdir():
-        with pytest.raises(UnreadableInput, match="no known radar format"):
-            scan_path(path)
 
 
 @pytest.mark.realdata

@@ -112,12 +112,6 @@ def test_odim_without_cell_size_takes_it_from_the_corners(tmp_path: Path) -> Non
     assert (grid.dx, grid.dy) == pytest.approx((2000, 2000), abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["PVOL", "SCAN"])
-def test_polar_data_are_named(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(UnreadableInput, match="polar data"):
-        open_archive(builders.odim(tmp_path / "a.h5", [CODES], [NOON], kind=kind))
-
-
 def test_odim_does_not_follow_links_into_other_files(tmp_path: Path) -> None:
     builders.odim(tmp_path / "other.h5", [CODES], [NOON])
     path = builders.odim(tmp_path / "a.h5", [CODES], [NOON])
