@@ -118,6 +118,18 @@ def test_what_is_no_rain_is_refused_by_name(tmp_path: Path, product: str, says: 
         open_archive(built.composite(tmp_path / "a", words(), NIGHT, product))
 
 
+def test_a_folder_of_several_products_keeps_the_commonest_and_names_the_others(tmp_path: Path) -> None:
+    for minute in (0, 5):
+        built.composite(tmp_path / f"b{minute}", words(), NIGHT.replace(minute=minute))
+    built.composite(tmp_path / "a", words(), NIGHT, "RZ")
+    built.composite(tmp_path / "c", np.zeros((1100, 900), np.uint16), NIGHT)
+    sequence = open_archive(tmp_path)
+    assert (len(sequence), sequence.layout.variable) == (2, "RY")
+    reasons = {Path(skipped.path).name: skipped.reason for skipped in sequence.skipped}
+    assert reasons == {"a": "it holds RZ (mm/h), the archive RY",
+                       "c": "its grid is (1100, 900), the archive's is (900, 900)"}
+
+
 @pytest.mark.parametrize(("old", "new", "says"), [
     (b"GP 900x 900", b"GP 901x 899", "known place|announces"), (b"GP 900x 900", b"GP9999x9999", "announces"),
     (b"PR E-02", b"        ", "precision"), (b"INT   5", b"INT   0", "makes no sense"),
