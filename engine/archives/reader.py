@@ -42,6 +42,13 @@ class PolarReader(Protocol):
         """Files that are parts of one volume put together; the rest as it is."""
 
 
+class PartedReader(Protocol):
+    """What a format adds whose files hold several sequences that cannot be one (events in different places)."""
+
+    def scan_part(self, path: Path, part: str) -> Scan:
+        """The sequence named ``part``, as in ``file#part``; :meth:`Reader.scan` takes the first."""
+
+
 class Reader(Protocol):
     def recognises(self, probe: Probe) -> bool:
         """By content, not by name. Must not raise on a strange file."""
