@@ -20,6 +20,8 @@ from typing import BinaryIO
 from engine.errors import UnreadableInput
 
 STORE_BYTES = 6 * 1024**3
+KEPT = 0.9
+"""Part of the limit that is left after making room, so that room is not made for every single file."""
 PIECE = 1024**2
 
 Key = tuple[object, ...]
@@ -42,6 +44,7 @@ class Unpacked:
     _copies: OrderedDict[Key, _Copy] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _count: int = 0
+    _bytes: int = 0
 
     @contextmanager
     def file(self, key: Key, name: str, opened: Callable[[], BinaryIO], check: Check) -> Iterator[Path]:
@@ -56,6 +59,7 @@ class Unpacked:
                 copy = self._taken(key)
                 if copy is None:
                     copy = self._copies[key] = _Copy(made, made.stat().st_size, users=1)
+                    self._bytes += copy.size
                     self._shrink()
                 else:
                     _remove(made)
@@ -96,15 +100,14 @@ class Unpacked:
 
     def _shrink(self) -> None:
         """Removes the longest unused copies; those in use stay, so that the limit may be passed for a while."""
-        total = sum(copy.size for copy in self._copies.values())
-        for key in list(self._copies):
-            copy = self._copies[key]
-            if total <= self.limit:
-                break
-            if copy.users == 0:
-                del self._copies[key]
-                total -= copy.size
-                _remove(copy.path)
+        if self._bytes <= self.limit:
+            return
+        for key in [key for key, copy in self._copies.items() if copy.users == 0]:
+            copy = self._copies.pop(key)
+            self._bytes -= copy.size
+            _remove(copy.path)
+            if self._bytes <= self.limit * KEPT:
+                return
 
 
 def _plain(name: str) -> str:
