@@ -19,8 +19,8 @@ Field64 = NDArray[np.float64]
 
 SHORTEST_CELLS = 3.0
 STRETCH = 1.35
-LIFETIME_AT_16_KM = 80.0
-LIFETIME_POWER = 0.9
+LIFETIME_AT_16_KM = 200.0
+LIFETIME_POWER = 0.75
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def octaves(domain: Domain) -> tuple[Octave, ...]:
 
 
 def lifetime_min(wavelength_km: float) -> float:
-    """How long a band remembers itself: about 18 min at 3 km, 80 min at 16 km, hours above 60 km."""
+    """How long a band remembers itself: about 57 min at 3 km, 200 min at 16 km, most of a day above 60 km."""
     return float(LIFETIME_AT_16_KM * (wavelength_km / 16.0) ** LIFETIME_POWER)
 
 

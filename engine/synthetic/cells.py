@@ -1,4 +1,4 @@
-"""Convective cells: born in families, carried by the flow, growing and dying within 20 to 60 minutes."""
+"""Convective cells: born in families, carried by the flow, growing and dying within three quarters of an hour to two hours."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Population:
 
     domain: Domain
     rng: np.random.Generator
-    rate: float = 1.6
+    rate: float = 0.9
     cells: list[Cell] = field(default_factory=list)
 
     def advance(self, minutes: float, step: float, wind: tuple[Field64, Field64], favour: Field64) -> None:
@@ -65,7 +65,7 @@ class Population:
 
     def _daughters(self, minutes: float, step: float, wind: tuple[Field64, Field64]) -> None:
         for parent in list(self.cells):
-            if parent.strength(minutes) < 0.5 or self.rng.random() > step / 26.0:
+            if parent.strength(minutes) < 0.5 or self.rng.random() > step / 45.0:
                 continue
             row, column = self._node(parent.x, parent.y)
             ahead = np.arctan2(wind[1][row, column], wind[0][row, column])
@@ -76,8 +76,8 @@ class Population:
     def _birth(self, x: float, y: float, minutes: float, step: float) -> None:
         draw = self.rng
         self.cells.append(Cell(
-            x, y, minutes + float(draw.uniform(0.0, step)), float(draw.uniform(22.0, 60.0)),
-            float(draw.lognormal(0.0, 0.75)), float(np.clip(draw.lognormal(1.05, 0.4), 1.3, 7.0)),
+            x, y, minutes + float(draw.uniform(0.0, step)), float(draw.uniform(45.0, 120.0)),
+            float(draw.lognormal(0.0, 0.75)), float(np.clip(draw.lognormal(1.25, 0.4), 1.3, 7.0)),
             float(draw.uniform(1.0, 2.3)), float(draw.uniform(0.0, np.pi))))
 
     def _node(self, x: float, y: float) -> tuple[int, int]:

@@ -162,7 +162,7 @@ class _Weather:
     def _field(self, minutes: float) -> Field64:
         self._tell(minutes)
         large, texture, warp = self._large(), self._texture(), self._warp()
-        steady = 0.05 * np.exp(2.5 * large + 0.15 * texture)
+        steady = 0.12 * np.exp(2.5 * large + 0.3 * texture)
         steady /= 1.0 + steady / 5.0  # stratiform rain does not grow without end
         self._tell(minutes)
         convective = 26.0 * self.cells.draw(minutes, (0.35 * warp[0], 0.35 * warp[1]))

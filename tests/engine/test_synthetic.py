@@ -104,7 +104,7 @@ def test_lighter_scales_die_sooner() -> None:
         before = band.values.copy()
         band.advance(still, 6.0)
         kept.append(np.corrcoef(before.ravel(), band.values.ravel())[0, 1])
-        expected = np.exp(-6.0 / (80.0 * (wavelength / 16.0) ** 0.9))
+        expected = np.exp(-6.0 / (200.0 * (wavelength / 16.0) ** 0.75))
         assert kept[-1] == pytest.approx(expected, abs=0.06)
     assert kept[1] > kept[0]
 
