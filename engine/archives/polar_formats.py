@@ -8,7 +8,6 @@ and Universal Format have one code for both, taken for no echo.
 
 from __future__ import annotations
 
-import importlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -152,11 +151,11 @@ def _opened(path: Path, known: Format) -> Iterator[Any]:
 
 def _opener(path: Path, known: Format) -> Callable[..., Any]:
     try:
-        library = importlib.import_module("xradar")
+        import xradar
     except ImportError as problem:
         raise UnreadableInput(path, "polar data of this format need the library xradar", tried=known.title,
                               advice='Install it with: pip install "stormdeck[polar]"') from problem
-    opener: Callable[..., Any] = getattr(library.io, known.opener)
+    opener: Callable[..., Any] = getattr(xradar.io, known.opener)
     return opener
 
 
