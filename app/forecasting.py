@@ -11,7 +11,7 @@ from engine import catalogue
 from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped
 from engine.radar.sequence import RadarSequence
 
-KEPT_BYTES = 1 << 30
+KEPT_BYTES = 384 << 20
 """Frames of finished runs beyond this are given up, oldest run first."""
 
 RESCORE_DELAY_MS = 40
@@ -110,7 +110,8 @@ class Forecasting(QObject):
                   wish.lead_times, wish.inputs)
         request = ForecastRequest(
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
-            lead_times=wish.lead_times, device=wish.device, thresholds=wish.thresholds, score=True)
+            lead_times=wish.lead_times, device=wish.device, thresholds=wish.thresholds, score=True,
+            compact=True)
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
         self._runs.pop((run.forecaster, run.reference), None)
         self._runs[run.forecaster, run.reference] = run

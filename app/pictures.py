@@ -14,7 +14,7 @@ from engine.display.picture import Picture
 from engine.jobs.display import DisplayRequest, PictureFailed, PictureReady, Wanted
 from engine.jobs.events import TERMINAL, Event
 
-BUDGET_BYTES = 700 << 20
+BUDGET_BYTES = 256 << 20
 CHUNK = 4
 """Neighbours asked for at once, so that scores and visible frames never wait long behind them."""
 

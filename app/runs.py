@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.errors import StormdeckError
-from engine.radar.sequence import Field
+from engine.radar.packed import AnyField
 
 WAITING, RUNNING, DONE, PARTIAL, FAILED = "waiting", "running", "done", "partial", "failed"
 _serials = itertools.count(1)
@@ -16,11 +16,11 @@ _serials = itertools.count(1)
 
 @dataclass(frozen=True)
 class RunFrame:
-    """One lead time. rain_rate: (ny, nx) float32 mm/h, NaN = no data."""
+    """One lead time. rain_rate: (ny, nx) float32 mm/h, NaN = no data; large frames packed."""
 
     minutes: float
     time: datetime
-    rain_rate: Field
+    rain_rate: AnyField
 
 
 @dataclass(eq=False)

@@ -1,9 +1,9 @@
 """GeoTIFF: one band of rain rate or reflectivity, its law and time from GDAL's notes, tags and the name of the file.
 
-Law: items ``Gain``/``SCALE`` and ``Offset``/``OFFSET`` of GDAL_METADATA, no data from ``Nodata`` or GDAL_NODATA, no echo
-from ``Undetect`` (the Finnish Meteorological Institute writes them all). Quantity: the unit noted there, else words in
-notes, description or file name. Time: an item with "time" in its name, the file name, last the tag DateTime, which is
-often when the file was written. Pyramids, masks and further bands are ignored.
+Law: items ``Gain``/``SCALE`` and ``Offset``/``OFFSET`` of GDAL_METADATA, no data from ``Nodata`` or GDAL_NODATA, no
+echo from ``Undetect`` (the Finnish Meteorological Institute writes them all). Quantity: the unit noted there, else
+words in notes, description or file name. Time: an item with "time" in its name, the file name, last the tag DateTime,
+which is often when the file was written. Pyramids, masks and further bands are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from engine.archives import wrapped
@@ -104,7 +103,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError as problem:
         raise UnreadableInput(path, "the file is gone", tried=TITLE) from problem
-    except Exception as problem:  # noqa: BLE001 - the library throws whatever a damaged directory leads to
+    except Exception as problem:  # the library throws whatever a damaged directory leads to
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=TITLE) from problem
 
 
@@ -194,13 +193,11 @@ def _time(path: Path, tags: Mapping[int, Any], found: Mapping[str, Note]) -> dat
 
 
 def _moment(text: str) -> datetime | None:
-    compact, spelt = _COMPACT.search(text), _SPELT.search(text)
+    found = _SPELT.search(text) or _COMPACT.search(text)
+    if found is None:
+        return None
     try:
-        if spelt is not None:
-            return datetime(*(int(part or 0) for part in spelt.groups()), tzinfo=UTC)  # type: ignore[arg-type]
-        if compact is not None:
-            return datetime.strptime("".join(part or "" for part in (*compact.groups()[:2], compact.group(3) or "00")),
-                                     "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime.strptime("".join(part or "" for part in found.groups()).ljust(14, "0"),
+                                 "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return None

@@ -108,7 +108,7 @@ def _grid(section: bytes) -> tuple[Grid, tuple[bool, bool]]:
     if template != 0:
         raise ValueError(f"its grid has the template 3.{template}; only regular latitudes and longitudes are read")
     nx, ny = (int.from_bytes(section[k:k + 4], "big") for k in (30, 34))
-    if not (2 <= nx and 2 <= ny and nx * ny <= MAX_CELLS) or int.from_bytes(section[6:10], "big") != nx * ny:
+    if min(nx, ny) < 2 or nx * ny > MAX_CELLS or int.from_bytes(section[6:10], "big") != nx * ny:
         raise ValueError(f"an absurd or contradicting size of {ny} x {nx}")
     basic, parts = int.from_bytes(section[38:42], "big"), int.from_bytes(section[42:46], "big")
     unit = basic / parts if basic and parts not in (0, 0xFFFFFFFF) else 1e-6

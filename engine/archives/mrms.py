@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.archives import wrapped
-from engine.archives.decoding import Law
+from engine.archives.decoding import Law, decode_in_pieces
 from engine.archives.grib2_sections import Message, message_length, parse
 from engine.archives.probe import Probe
 from engine.archives.reader import Scan
@@ -35,9 +36,14 @@ from engine.radar.units import Quantity
 READS_WRAPPED = True
 TITLE = "GRIB2 radar composite"
 MRMS = 209
+SIMPLE, PNG = 0, (41, 40010)
+"""Data representation templates."""
 MAX_MESSAGE = 512 * 1024**2
 MAX_MESSAGES = 10_000
 _ECCODES_LOCK = threading.Lock()
+
+Stored = Callable[[slice], NDArray[np.generic]]
+"""Rows of the integers as they lie in the file."""
 
 
 @dataclass(frozen=True)
@@ -162,34 +168,37 @@ def _parsed(path: Path, content: bytes) -> Message:
 
 def _values(path: Path, content: bytes, message: Message, product: Product) -> Field:
     packing, shape = message.packing, message.grid.shape
-    if message.bitmap is None and packing.bits in (8, 16):
-        stored = _integers(content, message)
-        if stored is not None:
-            law = Law(product.quantity, packing.gain, packing.offset, product.factor,
-                      tuple(_codes(message, product.missing)), tuple(_codes(message, product.undetect)))
-            return law(stored)
+    if message.bitmap is None and packing.bits in (8, 16) and packing.template in (SIMPLE, *PNG):
+        law = Law(product.quantity, packing.gain, packing.offset, product.factor,
+                  tuple(_codes(message, product.missing)), tuple(_codes(message, product.undetect)))
+        with (_picture if packing.template in PNG else _words)(content, message) as stored:
+            return decode_in_pieces(shape, stored, law)
     law = Law(product.quantity, factor=product.factor, missing=(*product.missing, math.nan),
               undetect=product.undetect)
     return law(_by_eccodes(path, content, message).reshape(shape))
 
 
-def _integers(content: bytes, message: Message) -> NDArray[np.generic] | None:
-    """The integers of section 7 as they lie, None for packings that take more than reading them."""
+@contextmanager
+def _words(content: bytes, message: Message) -> Iterator[Stored]:
+    """Simple packing of whole bytes."""
+    (ny, nx), size = message.grid.shape, message.packing.bits // 8
+    if message.data[1] < ny * nx * size:
+        raise ValueError("its values are cut short")
+    stored = np.frombuffer(content, f">u{size}", ny * nx, message.data[0]).reshape(ny, nx)
+    yield lambda rows: stored[rows]
+
+
+@contextmanager
+def _picture(content: bytes, message: Message) -> Iterator[Stored]:
+    """A PNG of 8 or 16 bits, taken out of the library's memory a few rows at a time."""
     start, length = message.data
     ny, nx = message.grid.shape
-    if message.packing.template == 0:
-        size = message.packing.bits // 8
-        if length < ny * nx * size:
-            raise ValueError("its values are cut short")
-        return np.frombuffer(content, f">u{size}", ny * nx, start).reshape(ny, nx)
-    if message.packing.template not in (41, 40010):
-        return None
+    wanted = np.uint8 if message.packing.bits == 8 else np.uint16
     with Image.open(io.BytesIO(content[start:start + length]), formats=("PNG",)) as image:
-        if image.size != (nx, ny) or image.mode not in ("L", "I;16", "I"):
+        if image.size != (nx, ny) or image.mode not in (("L",) if wanted is np.uint8 else ("I;16", "I")):
             raise ValueError(f"its picture is {image.size[1]} x {image.size[0]} ({image.mode})")
-        if (image.mode == "L") != (message.packing.bits == 8):
-            raise ValueError("its picture has other bits than it says")
-        return np.asarray(image).astype(np.uint16 if message.packing.bits == 16 else np.uint8, copy=False)
+        image.load()
+        yield lambda rows: np.asarray(image.crop((0, rows.start, nx, rows.stop))).astype(wanted, copy=False)
 
 
 def _codes(message: Message, values: tuple[float, ...]) -> Iterator[float]:

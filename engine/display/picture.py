@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.display.contours import Contour, contour_lines
 from engine.radar.grid import Grid
+from engine.radar.packed import AnyField, unpacked
 from engine.radar.scaling import NO_DATA, RainBins, rain_bins
 from engine.radar.sequence import Field
 
@@ -17,17 +18,23 @@ MAX_SIDE = 2048
 
 HATCH_PERIOD = 9
 
+Window = tuple[slice, slice]
+"""Rows and columns of a frame, both with start and stop."""
+
 
 @dataclass(frozen=True)
 class Picture:
-    """bins: (h, w) uint8. image: (h, w) uint32 0xffRRGGBB, row 0 in the north. rain_rate: the frame itself,
-    (ny, nx) mm/h. block: how many cells make one pixel along each axis."""
+    """bins: (h, w) uint8. image: (h, w) uint32 0xffRRGGBB, row 0 in the north. rain_rate: the whole frame,
+    (ny, nx) mm/h, packed if it is large; ``rain_rate[row, column]`` is exact. block: how many cells make one pixel
+    along each axis. grid: where the drawn part lies. window: which part that is; None for the whole frame."""
 
     bins: NDArray[np.uint8]
     image: NDArray[np.uint32]
     contours: tuple[Contour, ...]
-    rain_rate: Field
+    rain_rate: AnyField
     block: int
+    grid: Grid | None = None
+    window: Window | None = None
 
     @property
     def nbytes(self) -> int:
@@ -35,16 +42,44 @@ class Picture:
         return self.bins.nbytes + self.image.nbytes + self.rain_rate.nbytes + lines
 
 
-def make_picture(rain_rate: Field, grid: Grid, colours: NDArray[np.uint32],
-                 thresholds: tuple[float, ...]) -> Picture:
-    """rain_rate: (ny, nx) mm/h. colours: 256 entries, see :func:`colour`. thresholds: mm/h, contours drawn."""
-    block = display_block(grid.shape)
-    bins = coarsen(binning(thresholds)(rain_rate), block)
-    return Picture(bins, colour(bins, colours), contour_lines(rain_rate, grid, thresholds), rain_rate, block)
+def make_picture(rain_rate: AnyField, grid: Grid, colours: NDArray[np.uint32], thresholds: tuple[float, ...], *,
+                 window: Window | None = None, kept: AnyField | None = None) -> Picture:
+    """rain_rate: (ny, nx) mm/h on ``grid``. colours: 256 entries, see :func:`colour`. thresholds: mm/h, contours
+    drawn. window: draw only these cells, so that a part of a large frame shows every one of them. kept: the same
+    frame as the picture is to keep it, where that is not ``rain_rate`` itself.
+
+    Raises ValueError for a window of fewer than 2 x 2 cells.
+    """
+    field, place = (unpacked(rain_rate), grid) if window is None else _cut(rain_rate, grid, window)
+    block = display_block(place.shape)
+    bins = _bins(field, thresholds, block)
+    return Picture(bins, colour(bins, colours), contour_lines(field, place, thresholds),
+                   rain_rate if kept is None else kept, block, place, window)
+
+
+def _cut(rain_rate: AnyField, grid: Grid, window: Window) -> tuple[Field, Grid]:
+    rows, columns = (slice(*part.indices(size)) for part, size in zip(window, grid.shape, strict=True))
+    if rows.stop - rows.start < 2 or columns.stop - columns.start < 2:
+        raise ValueError(f"a window needs at least two rows and columns, not {window}")
+    field = rain_rate[rows] if isinstance(rain_rate, np.ndarray) else rain_rate.unpack(rows)
+    return field[:, columns], Grid(grid.x[columns], grid.y[rows], grid.crs)
+
+
+def _bins(field: Field, thresholds: tuple[float, ...], block: int) -> NDArray[np.uint8]:
+    """The bins of the blocks, strip by strip, so that a large frame costs no second copy."""
+    binned = binning(thresholds)
+    if block == 1:
+        return binned(field)
+    high = max(1, _STRIP_CELLS // (field.shape[1] * block)) * block
+    return np.concatenate([coarsen(binned(np.ascontiguousarray(field[top:top + high])), block)
+                           for top in range(0, field.shape[0], high)])
 
 
 def binning(thresholds: tuple[float, ...]) -> RainBins:
     return rain_bins(thresholds)
+
+
+_STRIP_CELLS = 1 << 20
 
 
 def display_block(shape: tuple[int, int]) -> int:

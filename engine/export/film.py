@@ -13,6 +13,7 @@ from engine.errors import WrongUsage
 from engine.export.line_layer import ContourLike
 from engine.export.sheet import SheetFrame
 from engine.radar.grid import Grid
+from engine.radar.packed import AnyField, unpacked
 from engine.radar.sequence import Field, RadarSequence
 from engine.radar.units import MARSHALL_PALMER, ZR
 
@@ -118,8 +119,8 @@ def _minutes(gap: timedelta) -> float:
     return gap.total_seconds() / 60.0
 
 
-def in_memory(frames: Sequence[tuple[float, datetime, NDArray[np.float32]]], grid: Grid, forecaster: str,
+def in_memory(frames: Sequence[tuple[float, datetime, AnyField]], grid: Grid, forecaster: str,
               reference_time: datetime) -> Prediction:
     """From (lead minutes, valid time, rain rate) of each lead time."""
     return Prediction(grid, tuple(frame[0] for frame in frames), tuple(frame[1] for frame in frames),
-                      lambda number: frames[number][2], forecaster, reference_time)
+                      lambda number: unpacked(frames[number][2]), forecaster, reference_time)

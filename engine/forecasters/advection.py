@@ -132,14 +132,11 @@ class _Source:
 
     def __init__(self, last: NDArray[np.float32], device: torch.device, inflow: Inflow, token: CancelToken) -> None:
         self.shape = ny, nx = (last.shape[0], last.shape[1])
-        pairs = torch.zeros((ny + 2, nx + 2, 2), device=device)
+        values = torch.full((ny + 2, nx + 2), torch.nan, device=device)
         for top, bottom in _row_strips(self.shape):
             token.check()
-            rows = torch.from_numpy(np.array(last[top:bottom], np.float32)).to(device)
-            known = torch.isfinite(rows)
-            pairs[top + 1:bottom + 1, 1:-1, 0] = torch.where(known, rows, 0.0)
-            pairs[top + 1:bottom + 1, 1:-1, 1] = known
-        self.pairs = pairs.reshape(-1, 2)
+            values[top + 1:bottom + 1, 1:-1] = torch.from_numpy(np.array(last[top:bottom], np.float32)).to(device)
+        self.values = values.reshape(-1)
         self.dry = inflow is Inflow.DRY
 
     def at(self, shift: Tensor, top: int) -> Tensor:
@@ -159,6 +156,11 @@ class _Source:
         return torch.where(weight >= 0.5, value / weight, torch.nan)
 
     def _between(self, place: Tensor, right: Tensor) -> Tensor:
-        shape = (*right.shape[:2], 2)
-        return torch.lerp(self.pairs.index_select(0, place).reshape(shape),
-                          self.pairs.index_select(0, place + 1).reshape(shape), right)
+        shape = (right.shape[0], right.shape[1], 2)
+        return torch.lerp(self._pairs(place).reshape(shape), self._pairs(place + 1).reshape(shape), right)
+
+    def _pairs(self, place: Tensor) -> Tensor:
+        """(N, 2): the value, 0 where there is none, and whether there is one."""
+        value = self.values.index_select(0, place)
+        known = torch.isfinite(value)
+        return torch.stack((torch.where(known, value, 0.0), known.to(value.dtype)), dim=-1)

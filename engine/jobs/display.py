@@ -8,24 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.display.picture import Picture, make_picture
+from engine.display.picture import Picture, Window, make_picture
 from engine.errors import UnreadableInput
 from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
-from engine.radar.sequence import Field, RadarSequence
+from engine.radar.packed import AnyField, packed
+from engine.radar.sequence import RadarSequence
 
 
 @dataclass(frozen=True)
 class Wanted:
     """One frame to draw: either frame ``index`` of a sequence or a field of its own on a grid.
-    ``name`` comes back with the picture."""
+    ``name`` comes back with the picture.
+
+    window: (rows, columns) of the part to draw, two slices with start and stop. A frame wider or higher than
+    :data:`engine.display.picture.MAX_SIDE` cells is drawn in blocks; a window of it no larger than that, cell by
+    cell. ``picture.grid`` says where the part lies, ``picture.rain_rate`` stays the whole frame.
+    """
 
     name: Hashable
     sequence: RadarSequence | None = None
     index: int = 0
-    rain_rate: Field | None = None
+    rain_rate: AnyField | None = None
     grid: Grid | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,13 @@ def run(request: DisplayRequest, scope: Scope) -> Iterator[Event]:
 
 
 def _picture(wanted: Wanted, request: DisplayRequest) -> Picture:
+    field: AnyField
     if wanted.sequence is not None:
         field, grid = wanted.sequence.rain_rate(wanted.index), wanted.sequence.grid
+        kept = wanted.sequence.packed_rain_rate(wanted.index, field)
     elif wanted.rain_rate is not None and wanted.grid is not None:
         field, grid = wanted.rain_rate, wanted.grid
+        kept = packed(field)
     else:
         raise ValueError("a wanted frame needs a sequence or a field with its grid")
-    return make_picture(field, grid, request.colours, request.thresholds)
+    return make_picture(field, grid, request.colours, request.thresholds, window=wanted.window, kept=kept)

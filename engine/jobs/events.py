@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.errors import StormdeckError
+from engine.radar.packed import AnyField
 from engine.radar.sequence import RadarSequence
 
 
@@ -42,12 +40,13 @@ class ArchiveOpened(Event):
 
 @dataclass(frozen=True)
 class FrameReady(Event):
-    """A lead time of a forecast. rain_rate as in :class:`engine.forecasters.protocol.LeadFrame`."""
+    """A lead time of a forecast. rain_rate as in :class:`engine.forecasters.protocol.LeadFrame`; large frames
+    packed where the request asked for that."""
 
     lead_index: int
     lead_minutes: float
     valid_time: datetime
-    rain_rate: NDArray[np.float32]
+    rain_rate: AnyField
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
+from engine.radar.packed import AnyField, unpacked
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.radar.sequence import Layout, RadarSequence
 from engine.radar.units import MARSHALL_PALMER
@@ -66,7 +67,7 @@ class ExportRequest:
     sequence: RadarSequence | None = None
     paths: tuple[Path, ...] = ()
     forecast: Path | None = None
-    predicted: tuple[tuple[float, datetime, NDArray[np.float32]], ...] = ()
+    predicted: tuple[tuple[float, datetime, AnyField], ...] = ()
     predicted_grid: Grid | None = None
     forecaster: str = ""
     reference_time: datetime | None = None
@@ -301,7 +302,7 @@ def _netcdf(request: ExportRequest, output: Path, scope: Scope) -> int:
             if request.forecast is not None:
                 writer.write(stored.lead_minutes[number], stored.frame(number))
             else:
-                writer.write(frames[number][0], frames[number][2])
+                writer.write(frames[number][0], unpacked(frames[number][2]))
         scope.progress(1.0, "finishing the file")
     return count
 

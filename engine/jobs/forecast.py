@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,9 +22,12 @@ from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.radar.gridding import PolarOptions
-from engine.radar.scaling import RAIN_CLASSES, rain_bins
-from engine.radar.sequence import RadarSequence, stack_rain_rate
-from engine.verification.counts import tally_pair
+from engine.radar.packed import AnyField, PackedField, unpacked
+from engine.radar.packed import packed as compacted
+from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
+from engine.radar.sequence import Field, RadarSequence, stack_packed, stack_rain_rate
+from engine.radar.units import ZR
+from engine.verification.counts import Tally, tally_pair
 
 MAX_LEAD_TIMES = 240
 
@@ -31,7 +35,8 @@ MAX_LEAD_TIMES = 240
 @dataclass(frozen=True)
 class ForecastRequest:
     """Either an open ``sequence`` or ``paths``. ``at`` or ``index`` name the reference time; the last frame if
-    neither does. ``output``: a forecast file to write. ``score``: compare each lead time with the archive."""
+    neither does. ``output``: a forecast file to write. ``score``: compare each lead time with the archive.
+    ``compact``: large frames come packed (:mod:`engine.radar.packed`), for callers that keep them all."""
 
     sequence: RadarSequence | None = None
     paths: tuple[Path, ...] = ()
@@ -49,6 +54,7 @@ class ForecastRequest:
     thresholds: tuple[float, ...] = RAIN_CLASSES
     score: bool = False
     options: PolarOptions | None = None
+    compact: bool = False
 
 
 def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
@@ -62,7 +68,7 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
-    inputs = gather(sequence, request, forecaster.min_inputs, scope)
+    inputs = gather(sequence, request, forecaster.min_inputs, scope, getattr(forecaster, "reads_packed", False))
     place = device.choose(request.device)
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
@@ -83,8 +89,9 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     })
 
 
-def gather(sequence: RadarSequence, request: ForecastRequest, needed: int, scope: Scope) -> Inputs:
-    """The input frames of a request, checked for gaps.
+def gather(sequence: RadarSequence, request: ForecastRequest, needed: int, scope: Scope,
+           packed: bool = False) -> Inputs:
+    """The input frames of a request, checked for gaps. packed: large frames may come as a PackedStack.
 
     Raises NotEnoughInput if frames are missing, no frame lies at the wished time, or the grid is unusable.
     """
@@ -94,7 +101,7 @@ def gather(sequence: RadarSequence, request: ForecastRequest, needed: int, scope
     if sequence.step_minutes is None:
         raise NotEnoughInput(f"{sequence.name}: one frame has no time step; a forecast needs at least two frames.")
     scope.progress(None, "decoding the input frames")
-    frames = stack_rain_rate(sequence, indices)
+    frames = (stack_packed if packed else stack_rain_rate)(sequence, indices)
     times = tuple(sequence.frames[i].time for i in indices)
     return Inputs(frames, times, sequence.step_minutes, sequence.grid, sequence.zr)
 
@@ -142,30 +149,43 @@ def _deliver(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Input
     with ForecastWriter(request.output, header(sequence, inputs, request)) as writer:
         for event in _events(frames, sequence, inputs, request, scope):
             if isinstance(event, FrameReady):
-                writer.write(event.lead_minutes, event.rain_rate)
+                writer.write(event.lead_minutes, unpacked(event.rain_rate))
             yield event
 
 
 def _events(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
             request: ForecastRequest, scope: Scope) -> Iterator[Event]:
-    for index, frame in enumerate(frames):
+    numbers = itertools.count()
+    for frame in frames:  # enumerate would hold on to the frame before
+        index = next(numbers)
         frame.rain_rate.flags.writeable = False
         valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
-        yield FrameReady(index, frame.lead_minutes, valid, frame.rain_rate)
+        yield FrameReady(index, frame.lead_minutes, valid,
+                         compacted(frame.rain_rate) if request.compact else frame.rain_rate)
         if request.score:
             yield from score_lead(index, frame, valid, sequence, request.thresholds, scope.token)
+        del frame  # the next one is made in its place
 
 
 def score_lead(index: int, frame: LeadFrame, valid: datetime, sequence: RadarSequence,
                thresholds: tuple[float, ...], token: CancelToken) -> Iterator[ScoreReady]:
     """The comparison with the observation, if there is one. An ensemble is scored by its mean."""
-    truth = sequence.rain_rate_at(valid)
+    truth = sequence.packed_rain_rate_at(valid)
     if truth is None:
         return
     predicted = frame.rain_rate if frame.rain_rate.ndim == 2 else frame.rain_rate.mean(axis=0)
-    tally = tally_pair(truth, np.asarray(predicted, np.float32), zr=sequence.zr, bins=rain_bins(thresholds),
-                       check=token.check)
+    tally = _tally(truth, np.asarray(predicted, np.float32), sequence.zr, rain_bins(thresholds), token)
     yield ScoreReady(index, frame.lead_minutes, tally)
+
+
+def _tally(truth: AnyField, predicted: Field, zr: ZR, bins: RainBins, token: CancelToken) -> Tally:
+    """A packed observation is compared strip by strip, without ever being an array."""
+    if not isinstance(truth, PackedField):
+        return tally_pair(truth, predicted, zr=zr, bins=bins, check=token.check)
+    total = Tally.empty(bins)
+    for rows in truth.strips():
+        total += tally_pair(truth.unpack(rows), predicted[rows], zr=zr, bins=bins, check=token.check)
+    return replace(total, frames=int(total.pixels > 0))
 
 
 def header(sequence: RadarSequence, inputs: Inputs, request: ForecastRequest) -> ForecastHeader:

@@ -11,7 +11,8 @@ from engine.forecasters.protocol import LeadFrame
 from engine.jobs.events import Event, Finished, ScoreReady
 from engine.jobs.forecast import score_lead
 from engine.jobs.scope import Scope
-from engine.radar.sequence import Field, RadarSequence
+from engine.radar.packed import AnyField, unpacked
+from engine.radar.sequence import RadarSequence
 from engine.verification.counts import Tally
 from engine.verification.table import ScoreTable
 
@@ -28,7 +29,7 @@ class RescoreRequest:
     tallies: tuple[tuple[float, Tally], ...]
     thresholds: tuple[float, ...]
     sequence: RadarSequence | None = None
-    frames: tuple[tuple[float, datetime, Field], ...] = ()
+    frames: tuple[tuple[float, datetime, AnyField], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def run(request: RescoreRequest, scope: Scope) -> Iterator[Event]:
     if request.sequence is not None and not all(t.holds(request.thresholds) for t in tallies.values()):
         for number, (lead, valid, rain_rate) in enumerate(request.frames):
             scope.token.check()
-            for event in score_lead(number, LeadFrame(lead, rain_rate), valid, request.sequence, request.thresholds,
-                                     scope.token):
+            for event in score_lead(number, LeadFrame(lead, unpacked(rain_rate)), valid, request.sequence,
+                                    request.thresholds, scope.token):
                 tallies[event.lead_minutes] = event.tally
                 yield event
     table = ScoreTable(request.thresholds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
@@ -11,19 +12,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import NotEnoughInput
 from engine.radar.grid import Grid
-from engine.radar.units import MARSHALL_PALMER, ZR, Quantity
+from engine.radar.packed import LARGE_CELLS, AnyField, PackedField, PackedStack, packed, unpacked
+from engine.radar.units import MARSHALL_PALMER, NO_ECHO_DBZ, ZR, Quantity
 
 Field = NDArray[np.float32]
 """One frame, (ny, nx) float32, row 0 in the north, NaN = no data."""
 
-CACHE_BYTES = 512 * 1024**2
+CACHE_BYTES = 192 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class RadarSequence:
     """Frames of one archive in order of time.
 
     ``read`` decodes one frame in native values; it is called on demand and its results are kept in a cache of
-    at most ``cache_bytes``. Arrays handed out are read-only and shared. Safe to use from several threads.
+    at most ``cache_bytes``, large frames packed. Arrays handed out are read-only, those of small frames shared.
+    Safe to use from several threads.
+    filled: numbers of frames that were not observed but made from their neighbours, to be marked wherever shown.
     """
 
     layout: Layout
@@ -95,7 +100,9 @@ class RadarSequence:
     skipped: tuple[Skipped, ...] = ()
     name: str = ""
     cache_bytes: int = CACHE_BYTES
-    _cache: OrderedDict[int, Field] = field(default_factory=OrderedDict, repr=False)
+    filled: frozenset[int] = frozenset()
+    _cache: OrderedDict[int, AnyField] = field(default_factory=OrderedDict, repr=False)
+    _held: WeakValueDictionary[int, PackedField] = field(default_factory=WeakValueDictionary, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -156,19 +163,40 @@ class RadarSequence:
         Raises UnreadableInput if the file has become unreadable since it was scanned.
         """
         index = range(len(self))[index]
-        with self._lock:
-            if index in self._cache:
-                self._cache.move_to_end(index)
-                return self._cache[index]
+        kept = self._kept(index)
+        if kept is not None:
+            return unpacked(kept)
         values = np.ascontiguousarray(self.read(self.frames[index], self.layout), np.float32)
         if values.shape != self.grid.shape:
             raise ValueError(f"{self.frames[index].path}: read {values.shape}, grid says {self.grid.shape}")
         values.flags.writeable = False
+        background = 0.0 if self.layout.quantity is Quantity.RAIN_RATE else NO_ECHO_DBZ
+        kept = packed(values, background)
         with self._lock:
-            self._cache[index] = values
+            self._cache[index] = kept
+            if isinstance(kept, PackedField):
+                self._held[index] = kept
             while len(self._cache) > 1 and sum(v.nbytes for v in self._cache.values()) > self.cache_bytes:
                 self._cache.popitem(last=False)
         return values
+
+    def _kept(self, index: int) -> AnyField | None:
+        """From the cache, or from whoever else still holds the packed frame (a picture, say)."""
+        with self._lock:
+            held = self._held.get(index)
+            if held is not None and index not in self._cache:
+                return held
+            if index in self._cache:
+                self._cache.move_to_end(index)
+            return self._cache.get(index)
+
+    def packed_rain_rate(self, index: int, rain_rate: Field | None = None) -> AnyField:
+        """Frame ``index`` in mm/h as it is best kept: what the cache holds, or packed if it is large. rain_rate: the
+        frame, where the caller has it already."""
+        kept = self._kept(index) if self.layout.quantity is Quantity.RAIN_RATE else None
+        if isinstance(kept, PackedField):
+            return kept
+        return packed(self.rain_rate(index) if rain_rate is None else rain_rate)
 
     def rain_rate(self, index: int) -> Field:
         """Frame ``index`` in mm/h, through the sequence's Z-R pair where the archive holds reflectivity."""
@@ -179,6 +207,11 @@ class RadarSequence:
         """The frame of that time in mm/h, None where there is none."""
         found = self.index_exactly_at(time)
         return None if found is None else self.rain_rate(found)
+
+    def packed_rain_rate_at(self, time: datetime) -> AnyField | None:
+        """The same as it is best kept, see :meth:`packed_rain_rate`."""
+        found = self.index_exactly_at(time)
+        return None if found is None else self.packed_rain_rate(found)
 
     def index_at(self, time: datetime) -> int | None:
         """The frame nearest to a time, less than half a step away (a second where there is no step); or None."""
@@ -235,18 +268,36 @@ class RadarSequence:
     def with_zr(self, zr: ZR) -> RadarSequence:
         """The same frames under another Z-R pair."""
         layout = replace(self.layout, zr=zr, zr_source="chosen by the user")
-        return RadarSequence(layout, self.frames, self.read, self.skipped, self.name, self.cache_bytes)
+        return RadarSequence(layout, self.frames, self.read, self.skipped, self.name, self.cache_bytes, self.filled)
+
+    def with_mask(self, mask: NDArray[np.bool_] | None, clutter_filter: bool = True) -> RadarSequence:
+        """The same frames with the cells of ``mask``, (ny, nx), as no data and weak echo as none; see
+        :func:`engine.radar.denoise.masked`. The sequence it was called on is how to switch it off."""
+        from engine.radar.denoise import masked
+
+        return masked(self, mask, clutter_filter)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state["_cache"], state["_lock"] = OrderedDict(), None
+        state["_cache"], state["_lock"], state["_held"] = OrderedDict(), None, None
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._lock, self._held = threading.RLock(), WeakValueDictionary()
+
+
+def stack_packed(sequence: RadarSequence, indices: Sequence[int]) -> NDArray[np.float32]:
+    """The same for code that needs no more than a PackedStack can do: large frames stay packed in it."""
+    if math.prod(sequence.grid.shape) < LARGE_CELLS:
+        return stack_rain_rate(sequence, indices)
+    frames = tuple(sequence.packed_rain_rate(i) for i in indices)
+    return cast(NDArray[np.float32], PackedStack(frames))
 
 
 def stack_rain_rate(sequence: RadarSequence, indices: Sequence[int]) -> NDArray[np.float32]:
     """(T, ny, nx) mm/h of the given frames."""
-    return np.stack([sequence.rain_rate(i) for i in indices])
+    stack = np.empty((len(indices), *sequence.grid.shape), np.float32)
+    for place, index in enumerate(indices):
+        stack[place] = sequence.rain_rate(index)
+    return stack

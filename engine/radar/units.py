@@ -16,6 +16,9 @@ NO_ECHO_DBZ = -32.0
 """Reflectivity that stands for "measured, nothing there" (the floor of 8-bit radar products)."""
 
 
+_PIECE = 1 << 20
+
+
 class Quantity(Enum):
     """What the native values of an archive are."""
 
@@ -43,12 +46,17 @@ class ZR:
 
     def rain_rate(self, dbz: NDArray[np.floating]) -> NDArray[np.float32]:
         """Reflectivity in dBZ to rain rate in mm/h; values at or below the no-echo floor become 0."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scale = np.float32(np.log(10.0) / (10.0 * self.b))
-            offset = np.float32(np.log(self.a) / self.b)
-            rate = np.exp(np.asarray(dbz, np.float32) * scale - offset)
-            rate[np.asarray(dbz) <= NO_ECHO_DBZ] = 0.0
-        return np.asarray(rate, np.float32)
+        values = np.asarray(dbz, np.float32)
+        scale = np.float32(np.log(10.0) / (10.0 * self.b))
+        offset = np.float32(np.log(self.a) / self.b)
+        rate = np.empty(values.shape, np.float32)
+        from_, to = values.reshape(-1), rate.reshape(-1)
+        for start in range(0, values.size, _PIECE):  # so that a large frame needs no second and third copy
+            piece = slice(start, start + _PIECE)
+            with np.errstate(over="ignore", invalid="ignore"):
+                to[piece] = np.exp(from_[piece] * scale - offset)
+                to[piece][from_[piece] <= NO_ECHO_DBZ] = 0.0
+        return rate
 
     def dbz(self, rain_rate: NDArray[np.floating]) -> NDArray[np.float32]:
         """Rain rate in mm/h to reflectivity in dBZ, never below :data:`NO_ECHO_DBZ`."""
