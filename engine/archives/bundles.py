@@ -48,12 +48,12 @@ def is_tar(head: bytes) -> bool:
 class Slice:
     """The bytes of one member of a tar."""
 
-    def __init__(self, raw: BinaryIO, offset: int, size: int) -> None:
+    def __init__(self, raw: Any, offset: int, size: int) -> None:
         raw.seek(offset)
         self._raw, self._left = raw, size
 
     def read(self, count: int) -> bytes:
-        piece = self._raw.read(min(count, self._left))
+        piece: bytes = self._raw.read(min(count, self._left))
         if self._left and count and not piece:
             raise EOFError("the bundle ends inside this member")
         self._left -= len(piece)
@@ -120,7 +120,7 @@ def _safe_name(file: Path, written: str) -> str | None:
     return str(PurePosixPath(written))
 
 
-def open_in_zip(raw: BinaryIO, entry: zipfile.ZipInfo) -> Any:
+def open_in_zip(raw: Any, entry: zipfile.ZipInfo) -> Any:
     if entry.flag_bits & 1:
         raise UnreadableInput(entry.filename, "it is encrypted")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):

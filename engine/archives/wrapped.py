@@ -40,6 +40,9 @@ MAX_CONTENT = 1024**3
 """Bytes that one compressed file or member may unpack to."""
 MAX_BUNDLE = 4 * 1024**3
 """Bytes that a compressed bundle (tar.gz) may unpack to."""
+MAX_RATIO = 900
+"""Bytes unpacked from one, beyond the first FREE_BYTES. Dry days of radar come to some hundreds, bombs to thousands."""
+FREE_BYTES = 128 * 1024**2
 MAX_LAYERS = 5
 """Wrappers inside each other: a tar.gz counts two, so that gz in tar.gz in a tar.gz is the deepest."""
 _OWN_FORMATS = (".npy", ".zgroup", ".zarray", "zarr.json")
@@ -134,14 +137,36 @@ def _kind_of_content(content: _Content) -> str | None:
     return None if own else kind
 
 
+class _Counted:
+    """A stream that counts the bytes taken from it."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self.count = raw, 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._raw.read(size)
+        self.count += len(piece)
+        return piece
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def seekable(self) -> bool:
+        return self._raw.seekable()
+
+
 class _Bounded(io.RawIOBase):
     """The unpacked bytes of a stream; too many of them and all damage are an UnreadableInput."""
 
-    def __init__(self, path: Path, raw: BinaryIO, unpack: Callable[[BinaryIO], Any], limit: int) -> None:
+    def __init__(self, path: Path, raw: BinaryIO, unpack: Callable[[Any], Any], limit: int) -> None:
         self._path, self._raw, self._limit, self._count = path, raw, limit, 0
+        self._packed = _Counted(raw)
         try:
             with _sane(path):
-                self._inner = unpack(raw)
+                self._inner = unpack(self._packed)
         except BaseException:
             raw.close()
             raise
@@ -153,10 +178,15 @@ class _Bounded(io.RawIOBase):
         with _sane(self._path):
             piece = self._inner.read(len(buffer))
         self._count += len(piece)
-        if self._count > self._limit:
-            raise UnreadableInput(self._path, f"it unpacks to more than {self._limit // 1024**2} MB")
+        self._check()
         buffer[:len(piece)] = piece
         return len(piece)
+
+    def _check(self) -> None:
+        if self._count > self._limit:
+            raise UnreadableInput(self._path, f"it unpacks to more than {self._limit // 1024**2} MB")
+        if self._count > max(FREE_BYTES, self._packed.count * MAX_RATIO):
+            raise UnreadableInput(self._path, f"it unpacks to more than {MAX_RATIO} times its size, as bombs do")
 
     def close(self) -> None:
         if not self.closed:
