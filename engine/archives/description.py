@@ -37,7 +37,8 @@ class ValueLaw:
     law: "linear" (gain * v + offset), "hko7" (v / 255 * 70 - 10 dBZ, 0 is no echo: the benchmark paper's law with
     its sign put right), "table" (pairs of stored value and value) or "colours" (pairs of "#rrggbb" and value; other
     colours are no data). minutes: set where the values are mm accumulated in so many minutes. missing, no_echo:
-    stored values. Palette pictures store indices; transparent pixels are no data.
+    stored values. palette: what pictures with a palette store, the "index" or the "grey" level of its colours.
+    Transparent pixels are no data.
     """
 
     quantity: Quantity = Quantity.REFLECTIVITY
@@ -49,12 +50,16 @@ class ValueLaw:
     colours: tuple[tuple[str, float], ...] = ()
     missing: tuple[float, ...] = ()
     no_echo: tuple[float, ...] = ()
+    palette: str = "index"
 
+    PALETTES: ClassVar[tuple[str, ...]] = ("index", "grey")
     LAWS: ClassVar[tuple[str, ...]] = ("linear", "hko7", "table", "colours")
 
     def __post_init__(self) -> None:
         if self.law not in self.LAWS:
             raise ValueError(f"the value law '{self.law}' is none of {', '.join(self.LAWS)}")
+        if self.palette not in self.PALETTES:
+            raise ValueError(f"palette must be one of {', '.join(self.PALETTES)}")
         if not all(math.isfinite(number) for number in (self.gain, self.offset, *self.missing, *self.no_echo)):
             raise ValueError("gain, offset and codes must be finite numbers")
         if (self.law == "table") != bool(self.table) or (self.law == "colours") != bool(self.colours):
@@ -221,8 +226,9 @@ class TimeLaw:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """A regular expression that answers at once: repeats are few and stand after no group. Raises ValueError."""
     plain = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
-    if re.search(r"\)[*+{]", plain) or len(re.findall(r"[*+]|\{\d*,", plain)) > 3:
-        raise ValueError("the time pattern may hold at most three of * and + and {m,n}, and none after a group")
+    repeats, options = len(re.findall(r"[*+]|\{\d*,", plain)), len(re.findall(r"(?<!\()\?", plain))
+    if re.search(r"\)[*+{]", plain) or repeats > 2 or options > 6:
+        raise ValueError("the time pattern may hold at most two of * and + and {m,n}, none after a group, and six ?")
     try:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as problem:

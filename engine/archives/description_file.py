@@ -78,7 +78,7 @@ def _value(value: _Taker) -> ValueLaw:
         quantity=_quantity(value), law=value.text("law", "linear"), gain=value.number("gain", 1.0),
         offset=value.number("offset", 0.0), minutes=value.maybe_number("minutes"),
         table=value.pairs("table", _as_number), colours=value.pairs("colours", _as_text),
-        missing=value.numbers("missing"), no_echo=value.numbers("no_echo"))
+        missing=value.numbers("missing"), no_echo=value.numbers("no_echo"), palette=value.text("palette", "index"))
 
 
 def _quantity(value: _Taker) -> Quantity:
@@ -203,7 +203,7 @@ def as_toml(description: Description) -> str:
     lines += _unless({"source": "", "step_minutes": None, "masks": "none", "synthetic": False}, description)
     lines += ["", "[value]", f"quantity = {_toml(value.quantity.value)}", f"law = {_toml(value.law)}"]
     lines += [f"gain = {_toml(value.gain)}", f"offset = {_toml(value.offset)}"] if value.law == "linear" else []
-    lines += _unless({"minutes": None, "table": (), "colours": (), "missing": (), "no_echo": ()}, value)
+    lines += _unless({"minutes": None, "table": (), "colours": (), "missing": (), "no_echo": (), "palette": "index"}, value)
     lines += ["", "[time]"]
     lines += _unless({"pattern": None, "strptime": None, "start": None, "utc_offset_minutes": 0.0}, time)
     lines += ["", "[grid]", *_unless({"crs": None}, grid)]

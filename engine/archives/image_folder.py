@@ -78,7 +78,7 @@ def preview(description: Description, path: Path, shape: tuple[int, int] | None 
     """One picture under a description, written to a file or not: (ny, nx) float32 in the description's unit, row 0
     in the north, NaN = no data. shape: what it must have. Raises UnreadableInput."""
     value = description.value
-    stored, hidden = pictures.stored(path, coloured=value.law == "colours")
+    stored, hidden = pictures.stored(path, coloured=value.law == "colours", indices=value.palette == "index")
     if shape is not None and stored.shape[:2] != shape:
         raise UnreadableInput(path, f"a picture of {stored.shape[1]} x {stored.shape[0]} pixels, the others have "
                                     f"{shape[1]} x {shape[0]}", tried=TITLE)
@@ -181,7 +181,7 @@ def _walk(folder: str, depth: int) -> Iterator[str]:
         yield from _walk(inner, depth + 1)
 
 
-def _some_pictures(folder: Path) -> Iterator[Path]:
+def some_pictures(folder: Path) -> Iterator[Path]:
     """The first pictures met, after a bounded number of entries."""
     waiting, seen = [str(folder)], 0
     while waiting and seen < LOOKED_AT:
@@ -202,7 +202,7 @@ def _some_pictures(folder: Path) -> Iterator[Path]:
 def _first_candidates(folder: Path) -> list[Path]:
     """At most three pictures whose paths look like those of a known data set."""
     found: list[Path] = []
-    for path in _some_pictures(folder):
+    for path in some_pictures(folder):
         if picture_datasets.looks_known(path):
             found.append(path)
         if len(found) == 3:
@@ -221,7 +221,7 @@ def _known(path: Path) -> str | None:
 
 def _holds_frames(folder: Path, written: Path) -> bool:
     """Whether a description further up means the pictures in this folder."""
-    names = [_relative(path, written.parent) for path in _some_pictures(folder)]
+    names = [_relative(path, written.parent) for path in some_pictures(folder)]
     try:
         return any(time is not None for time in description_file.read_description(written).times(names))
     except (UnreadableInput, ValueError):

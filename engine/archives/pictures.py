@@ -50,15 +50,19 @@ def look(path: Path) -> Look:
         return Look((image.height, image.width), image.mode)
 
 
-def stored(path: Path, *, coloured: bool = False) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-    """(numbers, hidden): (ny, nx) stored numbers, palette indices too, or (ny, nx, 3) uint8 colours; where pixels
-    are wholly transparent, None if none are. Of several pictures in one file the first. Raises UnreadableInput."""
+def stored(path: Path, *, coloured: bool = False, indices: bool = True
+           ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+    """(numbers, hidden): (ny, nx) stored numbers or (ny, nx, 3) uint8 colours; where pixels are wholly transparent,
+    None if none are. indices: palette pictures give their indices, else the grey levels of their colours. Of several
+    pictures in one file the first. Raises UnreadableInput."""
     with _opened(path) as image:
         hidden = None
         if image.mode in ("LA", "RGBA", "PA") or (coloured and "transparency" in image.info):
             hidden = np.asarray(image.convert("RGBA"))[..., 3] == 0
         if coloured:
             return np.asarray(image.convert("RGB")), hidden
+        if image.mode in ("P", "PA") and not indices:
+            return _equal_channels(path, np.asarray(image.convert("RGB")), hidden), hidden
         if image.mode in _GREY:
             return _grey(image), hidden
         if image.mode in ("LA", "PA"):
