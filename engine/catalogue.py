@@ -41,6 +41,8 @@ ROWS: tuple[Row, ...] = (
     Row("reader", "dwd-radolan-ascii", "DWD RADOLAN ASCII grid", "engine.archives.radolan_ascii"),
     Row("reader", "rydl-hdf5", "RainNet RYDL", "engine.archives.rydl"),
     Row("reader", "meteoswiss-gif", "MeteoSwiss GIF", "engine.archives.meteoswiss_gif"),
+    Row("reader", "iris-product", "IRIS product", "engine.archives.iris_products"),
+    Row("reader", "polar", "polar radar data (ODIM, NEXRAD, CfRadial, IRIS, Rainbow, UF, DX)", "engine.archives.polar"),
     Row("reader", "cf-netcdf", "CF NetCDF", "engine.archives.cf_netcdf"),
 
     Row("forecaster", "persistence", "Persistence (last frame)", "engine.forecasters.persistence:Persistence",

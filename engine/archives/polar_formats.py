@@ -36,7 +36,7 @@ _MOMENTS = ("DBZH", "DBZ", "DBTH", "TH", "DBZV", "DBTV", "TV", "REF", "reflectiv
             "equivalent_reflectivity_factor", "corrected_reflectivity", "corrected_reflectivity_horizontal")
 """In the order in which they are chosen."""
 _TURNING = frozenset({"azimuth_surveillance", "sector", "ppi", "manual_ppi", "idle", ""})
-_RAW_PRODUCT = 15
+RAW_PRODUCT = 15
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def iris_product(probe: Probe) -> int | None:
 
 
 def _is_iris(probe: Probe) -> bool:
-    return iris_product(probe) == _RAW_PRODUCT
+    return iris_product(probe) == RAW_PRODUCT
 
 
 def _is_rainbow(probe: Probe) -> bool:
