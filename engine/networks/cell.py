@@ -46,6 +46,9 @@ class Cell(Protocol):
     def __call__(self, flow: Flow, state: Any) -> tuple[Flow, Any, Tensor | None]:
         """One step: what goes on to the next layer, the new state, and a penalty to add to the loss or None."""
 
+    # A cell that keeps something of its input in its state also has ``adopt(state) -> state``: what it takes over
+    # from a cell of the same hidden channels whose input was another one (a forecaster from its encoder).
+
 
 def zeros(like: Tensor, channels: int) -> Tensor:
     """(B, channels, H, W) of zeros on like's grid, device and dtype."""
@@ -82,13 +85,15 @@ def warp(field: Tensor, shift: Tensor) -> Tensor:
     field: (B, C, H, W). shift: (B, 2, H, W) in pixels, x to the right first, then y downwards. A zero shift
     returns the field (benchmark paper, equation 5, pixel-centre coordinates).
     """
+    kind = torch.promote_types(field.dtype, torch.float32)  # half precision cannot count beyond 256 pixels
     height, width = field.shape[-2:]
-    rows = torch.arange(height, device=field.device, dtype=field.dtype)[:, None]
-    columns = torch.arange(width, device=field.device, dtype=field.dtype)[None, :]
-    x = (columns + shift[:, 0]) * (2.0 / max(width - 1, 1)) - 1.0
-    y = (rows + shift[:, 1]) * (2.0 / max(height - 1, 1)) - 1.0
-    return F.grid_sample(field, torch.stack((x, y), dim=-1), mode="bilinear", padding_mode="zeros",
-                         align_corners=True)
+    rows = torch.arange(height, device=field.device, dtype=kind)[:, None]
+    columns = torch.arange(width, device=field.device, dtype=kind)[None, :]
+    x = (2.0 * (columns + shift[:, 0].to(kind)) + 1.0) / width - 1.0
+    y = (2.0 * (rows + shift[:, 1].to(kind)) + 1.0) / height - 1.0
+    sampled = F.grid_sample(field.to(kind), torch.stack((x, y), dim=-1), mode="bilinear", padding_mode="zeros",
+                            align_corners=False)
+    return sampled.to(field.dtype)
 
 
 def gated(gates: Tensor, old: Tensor) -> Tensor:

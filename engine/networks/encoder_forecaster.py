@@ -6,6 +6,7 @@ runs down again, from the coarsest level, which has no input, to the finest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,7 @@ class Ladder:
     @property
     def multiple(self) -> int:
         """Rows and columns of the frames must be multiples of this."""
-        product = self.enter.stride
-        for down in self.downs:
-            product *= down.stride
-        return product
+        return self.enter.stride * math.prod(down.stride for down in self.downs)
 
 
 MOVING_MNIST = Ladder(hidden=(64, 96, 96), first=16, enter=Window(3, 1, 1), downs=(Window(3, 2, 1),) * 2,
@@ -78,11 +76,13 @@ class EncoderForecaster(nn.Module):
         self.forecaster = nn.ModuleList(
             make_cell(i, above[i], hidden[i], Place(levels[-1] - i, i == 0)) for i in levels)
         self.ups = nn.ModuleList(_up(hidden[i + 1], hidden[i + 1], w) for i, w in enumerate(ladder.ups))
+        self.fits = nn.ModuleList(_fit(hidden[i + 1], hidden[i], cell) for i, cell in enumerate(self.forecaster[:-1]))
         self.head = _filter_head(ladder, local_filter) if local_filter else _frame_head(ladder)
 
     @property
     def grid_multiple(self) -> int:
-        return self.ladder.multiple
+        cells = (*self.encoder, *self.forecaster)
+        return self.ladder.multiple * max(int(getattr(cell, "grid_multiple", 1)) for cell in cells)
 
     def forward(self, frames: Tensor, leads: int) -> Tensor:
         """frames: (B, T, 1, H, W) scaled. Returns (B, leads, 1, H, W)."""
@@ -90,7 +90,7 @@ class EncoderForecaster(nn.Module):
 
     def steps(self, frames: Tensor, leads: int) -> Iterator[Tensor]:
         """Yields each forecast frame (B, 1, H, W) as soon as it exists."""
-        states = self.encode(frames)
+        states = [adopted(cell, state) for cell, state in zip(self.forecaster, self.encode(frames), strict=True)]
         last, memories = frames[:, -1], [None] * len(states)
         for _ in range(leads):
             output, states, memories = self._forecast_step(states, memories)
@@ -122,10 +122,15 @@ class EncoderForecaster(nn.Module):
             x, memory, memories[level] = flow.hidden, flow.memory, flow.memory
             if level > 0:
                 x = F.leaky_relu(self.ups[level - 1](x), LEAK)
-                memory = None if memory is None else self.ups[level - 1](memory)
+                memory = None if memory is None else self.fits[level - 1](self.ups[level - 1](memory))
         assert x is not None
         return self.head(x), states, memories
 
+
+def adopted(cell: nn.Module, state: Any) -> Any:
+    """An encoder's state as its forecaster takes it over: without what it remembers of the encoder's input."""
+    adopt = getattr(cell, "adopt", None)
+    return state if adopt is None else adopt(state)
 
 
 def with_coordinates(frame: Tensor) -> Tensor:
@@ -153,6 +158,13 @@ def _conv(inputs: int, outputs: int, window: Window) -> nn.Conv2d:
 
 def _up(inputs: int, outputs: int, window: Window) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, window.kernel, window.stride, window.padding, bias=False)
+
+
+def _fit(inputs: int, outputs: int, cell: nn.Module) -> nn.Module:
+    """Gives a zigzag memory from above the channels of a level, where there is such a memory."""
+    if inputs == outputs or not getattr(cell, "uses_memory", False):
+        return nn.Identity()
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
 
 
 def _frame_head(ladder: Ladder) -> nn.Sequential:

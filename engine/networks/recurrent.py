@@ -23,7 +23,7 @@ class Recurrent(nn.Module):
 
     def __init__(self, layers: tuple[Layer, ...], make_cell: MakeCell, hidden: int) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers, self.hidden = layers, hidden
         self.cells = nn.ModuleList(make_cell(hidden, hidden, place) for place in places(layers))
         readouts = sum(layer.reads for layer in layers)
         self.embeddings = nn.ModuleList(nn.Conv2d(1, hidden, 1) for _ in range(readouts))

@@ -83,6 +83,9 @@ class MIM(nn.Module):
         empty = zeros(like, self.hidden)
         return State(empty, empty, empty, empty, zeros(like, self.seen))
 
+    def adopt(self, state: State) -> State:
+        return state._replace(before=zeros(state.hidden, self.seen))
+
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         out, new, _ = self.step(flow, state)
         return out, new, None

@@ -40,15 +40,17 @@ class MotionRNN(nn.Module):
         empty = zeros(coarse, 2 * WINDOW**2)
         return State(self.block.start(like), empty, empty)
 
+    def adopt(self, state: State) -> State:
+        return state._replace(block=self.block.adopt(state.block))
+
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         seen = state.block.hidden if flow.hidden is None else flow.hidden
         out, block, gate = self.block.step(flow, state.block)
+        if self.last:  # H = H: what the MotionGRU makes here is never used, its weights are idle
+            return out, State(block, state.motion, state.trend), None
         moved, motion, trend = self.motion(block.hidden, state.motion, state.trend)
-        if not self.last:
-            hidden = moved + (1 - gate) * self.fit(seen)
-            block = block._replace(hidden=hidden)
-            out = out._replace(hidden=hidden)
-        return out, State(block, motion, trend), None
+        hidden = moved + (1 - gate) * self.fit(seen)
+        return out._replace(hidden=hidden), State(block._replace(hidden=hidden), motion, trend), None
 
 
 class MotionGRU(nn.Module):

@@ -46,6 +46,9 @@ class PrecipLSTM(nn.Module):
         empty = zeros(like, self.hidden)
         return State(empty, empty, empty, empty, zeros(like, self.seen))
 
+    def adopt(self, state: State) -> State:
+        return state._replace(before=zeros(state.hidden, self.seen))
+
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         seen = state.hidden if flow.hidden is None else flow.hidden
         memory = zeros(state.hidden, self.hidden) if flow.memory is None else flow.memory

@@ -41,6 +41,11 @@ class CausalLSTM(nn.Module):
         empty = zeros(like, self.hidden)
         return State(empty, empty, zeros(like, self.highway.channels) if self.highway else empty)
 
+    def adopt(self, state: State) -> State:
+        if self.highway is None or self.highway.channels == state.highway.shape[1]:
+            return state
+        return state._replace(highway=zeros(state.hidden, self.highway.channels))
+
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         hidden, cell, highway = state
         seen = hidden if flow.hidden is None else flow.hidden

@@ -40,8 +40,11 @@ class TrajGRU(nn.Module):
 
     def _gathered(self, state: Tensor, shifts: Tensor) -> Tensor:
         """Sum over links of W_l * warp(H, U_l, V_l): (B, 3C, H, W)."""
+        pairs = shifts.chunk(self.links, dim=1)
+        if torch.is_grad_enabled():
+            return torch.as_tensor(self.from_state(torch.cat([warp(state, pair) for pair in pairs], dim=1)))
         batch, channels, height, width = state.shape
-        folded = shifts.reshape(batch * self.links, 2, height, width)
-        repeated = state.unsqueeze(1).expand(-1, self.links, -1, -1, -1).reshape(-1, channels, height, width)
-        warped = warp(repeated, folded).reshape(batch, self.links * channels, height, width)
+        warped = state.new_empty(batch, self.links * channels, height, width)  # filled in place: half the memory
+        for link, pair in enumerate(pairs):
+            warped[:, link * channels:(link + 1) * channels] = warp(state, pair)
         return torch.as_tensor(self.from_state(warped))

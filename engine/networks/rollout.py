@@ -1,0 +1,77 @@
+"""Forecast frames out of any network of the zoo, one after the other, for as many lead times as are wished.
+
+Networks that were built for a fixed number of frames see their own forecast again and again; recurrent ones just go
+on (DB-RNN paper, section V-I).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.networks.encoder_forecaster import EncoderForecaster
+from engine.networks.recurrent import Recurrent
+
+
+def lead_frames(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tensor]:
+    """Yields ``leads`` frames (B, 1, H, W), each as soon as it exists. frames: (B, T, 1, H, W) scaled.
+
+    Of networks with a deblurring module these are the deblurred frames.
+    """
+    if isinstance(network, Recurrent):
+        for step, readouts in enumerate(network.steps(frames, leads)):
+            if step >= frames.shape[1] - 1:
+                yield readouts[-1]
+    elif isinstance(network, EncoderForecaster):
+        yield from network.steps(frames, leads)
+    else:
+        yield from _in_blocks(network, frames, leads)
+
+
+def _in_blocks(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tensor]:
+    count = frames.shape[1]
+    while leads > 0:
+        block = network(frames, leads)
+        yield from block.unbind(dim=1)
+        leads -= block.shape[1]
+        frames = torch.cat((frames, block), dim=1)[:, -count:]
+
+
+def state_bytes(network: nn.Module) -> float:
+    """What a forecast keeps between two lead times, in bytes for each pixel of the grid (single precision)."""
+    side = int(getattr(network, "grid_multiple", 1)) * 2
+    frame = torch.zeros(1, 1, side, side)
+    with torch.inference_mode():
+        if isinstance(network, Recurrent):
+            kept: Any = network.start(frame)
+        elif isinstance(network, EncoderForecaster):
+            kept = network.encode(frame[None])
+        else:
+            return 4.0 * 64
+    return 4.0 * sum(tensor.numel() for tensor in _tensors(kept)) / side**2
+
+
+def _tensors(kept: Any) -> Iterator[Tensor]:
+    if isinstance(kept, Tensor):
+        yield kept
+    elif isinstance(kept, list | tuple):
+        for part in kept:
+            yield from _tensors(part)
+
+
+@contextmanager
+def asking(network: nn.Module, ask: Callable[[], None]) -> Iterator[None]:
+    """Calls ``ask`` before every layer of the network; what it raises ends the run in the middle of a step."""
+    def before(module: nn.Module, given: Any) -> None:
+        ask()
+
+    hooks = [module.register_forward_pre_hook(before) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
