@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import hashlib
 import os
@@ -10,10 +9,11 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing import util
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +68,33 @@ class Unpacked:
         finally:
             with self._lock:
                 copy.users -= 1
+
+    @contextmanager
+    def lent(self, file: Path) -> Iterator[dict[Key, Path]]:
+        """The copies of what a file on disk holds, for another process; they stay until the end of the block."""
+        with self._lock:
+            copies = {key: copy for key, copy in self._copies.items() if key[0] == str(file)}
+            for copy in copies.values():
+                copy.users += 1
+        try:
+            yield {key: copy.path for key, copy in copies.items()}
+        finally:
+            with self._lock:
+                for copy in copies.values():
+                    copy.users -= 1
+
+    @contextmanager
+    def borrowed(self, copies: Mapping[Key, Path]) -> Iterator[None]:
+        """What another process lends counts as this one's until the end of the block."""
+        with self._lock:
+            new = {key: _Copy(path, 0, users=1) for key, path in copies.items() if key not in self._copies}
+            self._copies.update(new)
+        try:
+            yield
+        finally:
+            with self._lock:
+                for key in new:
+                    del self._copies[key]
 
     def _taken(self, key: Key) -> _Copy | None:
         with self._lock:
@@ -129,7 +156,8 @@ def store() -> Unpacked:
 
 @lru_cache(maxsize=1)
 def _store_of(process: int) -> Unpacked:
-    """process: a forked child must not share the folder that its parent clears."""
+    """process: a forked child must not share the folder that its parent clears. Workers of multiprocessing end
+    without atexit, so that their finalisers are used, which also know the process they belong to."""
     folder = Path(tempfile.mkdtemp(prefix=f"stormdeck-{process}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=10)
     return Unpacked(folder)

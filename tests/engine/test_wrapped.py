@@ -8,6 +8,8 @@ import io
 import os
 import pickle
 import random
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from engine.archives import bundles, open_archive, unpacked, wrapped
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, UnreadableInput
 from tests import builders
+from tests.conftest import ROOT
 
 NOON = datetime(2020, 7, 1, 12, 0, tzinfo=UTC)
 FIELD = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -228,6 +231,36 @@ def test_copies_are_bounded_kept_while_used_and_carry_the_inner_name(tmp_path: P
         assert (first.name, first.exists()) == ("a.h5", True)
     left = [path for path in kept.folder.rglob("*") if path.is_file()]
     assert sorted(path.name for path in left) == ["a.h5", "d"]
+
+
+USE = """
+import multiprocessing, pathlib, sys
+from engine.archives import wrapped
+
+def use(path):
+    with wrapped.as_file(pathlib.Path(path)) as file:
+        return str(file)
+
+if __name__ == "__main__":
+    mine = use(sys.argv[1])
+    with multiprocessing.get_context("spawn" if sys.platform == "win32" else "fork").Pool(1) as pool:
+        theirs = pool.map(use, sys.argv[1:])[0]
+        pool.close()
+        pool.join()
+    assert pathlib.Path(mine).exists()
+    print(mine, theirs, sep="\\n")
+"""
+
+
+def test_no_process_leaves_its_copies_behind(tmp_path: Path) -> None:
+    (tmp_path / "use.py").write_text(USE)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"content"))
+    done = subprocess.run([sys.executable, tmp_path / "use.py", tmp_path / "a.gz"], capture_output=True, text=True,
+                          check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    mine, theirs = map(Path, done.stdout.split("\n")[:2])
+    assert mine.parents[1] != theirs.parents[1]
+    assert not mine.parents[1].exists()
+    assert not theirs.parents[1].exists()
 
 
 def test_unpacking_can_be_cancelled_and_leaves_nothing(tmp_path: Path) -> None:
