@@ -14,12 +14,12 @@ from typing import Any
 
 from engine.archives.cf_grid import FieldGrid, find_grid
 from engine.archives.decoding import Law
-from engine.archives.netcdf_tools import axis, check_variable, law_values, opened, read_field, text, times
+from engine.archives.netcdf_tools import axis, check_variable, law_values, numbers, opened, read_field, text, times
 from engine.archives.probe import Probe
 from engine.archives.reader import Scan
 from engine.errors import UnreadableInput
 from engine.radar.sequence import Field, FrameRef, Layout
-from engine.radar.units import Quantity
+from engine.radar.units import MARSHALL_PALMER, ZR, Quantity
 
 TITLE = "CF NetCDF"
 
@@ -66,26 +66,49 @@ def recognises(probe: Probe) -> bool:
 def scan(path: Path) -> Scan:
     """Raises UnreadableInput; where several variables are equally likely, it names them."""
     with opened(path, TITLE) as file:
-        chosen = _choose(path, file)
-        variable = chosen.variable
-        grid = chosen.grid.grid(file, variable)
-        frames = _frames(path, file, chosen)
-        source = text(file, "source") or text(file, "institution")
-        layout = Layout(TITLE, variable.name, chosen.quantity, text(variable, "units"), grid, source=source[:500],
-                        synthetic=text(file, "synthetic").lower() in ("true", "1", "yes"))
-        return Scan(layout, frames)
+        return scan_dataset(path, file)
+
+
+def scan_dataset(path: Path, file: Any) -> Scan:
+    """The same for an open dataset, or for what answers like one."""
+    chosen = _choose(path, file)
+    variable = chosen.variable
+    grid = chosen.grid.grid(file, variable)
+    frames = _frames(path, file, chosen)
+    source = text(file, "source") or text(file, "institution")
+    zr, zr_source = _pair(file)
+    layout = Layout(TITLE, variable.name, chosen.quantity, text(variable, "units"), grid, zr, zr_source,
+                    source=source[:500],
+                    synthetic=text(file, "synthetic").lower() in ("true", "1", "yes"))
+    return Scan(layout, frames)
 
 
 def read(ref: FrameRef, layout: Layout) -> Field:
-    place, law, transposed, flip_y, flip_x = ref.key
     with opened(ref.path, TITLE) as file:
-        variable = file.variables[layout.variable]
-        if len(variable.shape) != len(place):
-            raise UnreadableInput(ref.path, f"'{layout.variable}' has other dimensions than before", tried=TITLE)
-        values = read_field(variable, tuple(slice(None) if part is None else part for part in place), law)
+        return read_dataset(ref, layout, file)
+
+
+def read_dataset(ref: FrameRef, layout: Layout, file: Any) -> Field:
+    """The same from an open dataset, or from what answers like one."""
+    place, law, transposed, flip_y, flip_x = ref.key
+    variable = file.variables[layout.variable]
+    if len(variable.shape) != len(place):
+        raise UnreadableInput(ref.path, f"'{layout.variable}' has other dimensions than before", tried=TITLE)
+    values = read_field(variable, tuple(slice(None) if part is None else part for part in place), law)
     if transposed:
         values = values.T
     return values[::-1 if flip_y else 1, ::-1 if flip_x else 1]
+
+
+def _pair(file: Any) -> tuple[ZR, str]:
+    """The Z-R pair where a file of ours says it."""
+    try:
+        a, b = numbers(file, "zr_a")[0], numbers(file, "zr_b")[0]
+        if a < 1e6 and b < 100:
+            return ZR(a, b), text(file, "zr_source") or "the file"
+    except (AttributeError, IndexError, ValueError):
+        pass
+    return MARSHALL_PALMER, "assumed: Marshall-Palmer"
 
 
 def _unit(written: str) -> str:
