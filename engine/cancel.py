@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from engine.errors import Cancelled
 
@@ -24,3 +27,20 @@ class CancelToken:
         """Raises Cancelled once :meth:`cancel` was called."""
         if self._event.is_set():
             raise Cancelled
+
+    @contextmanager
+    def takes_charge(self) -> Iterator[None]:
+        """Inside the block, in this thread, :func:`in_charge` gives this token."""
+        before = _IN_CHARGE.set(self)
+        try:
+            yield
+        finally:
+            _IN_CHARGE.reset(before)
+
+
+_IN_CHARGE: ContextVar[CancelToken | None] = ContextVar("in_charge", default=None)
+
+
+def in_charge() -> CancelToken:
+    """The token of the job that this thread works for, for those deep below it who wait; a fresh one without a job."""
+    return _IN_CHARGE.get() or CancelToken()

@@ -107,8 +107,9 @@ class EngineService:
 
     def _run(self, job: _Job) -> None:
         try:
-            for event in self._events(job):
-                self._send(job, event)
+            with job.token.takes_charge():
+                for event in self._events(job):
+                    self._send(job, event)
         finally:
             with self._lock:
                 self._jobs.pop(job.number, None)

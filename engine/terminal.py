@@ -56,7 +56,7 @@ def run_job(kind: str, request: Any) -> dict[str, Any]:
     previous = signal.signal(signal.SIGINT, _canceller(token))
     result: dict[str, Any] = {}
     try:
-        with Terminal() as terminal:
+        with token.takes_charge(), Terminal() as terminal:
             for event in catalogue.load("job", kind)(request, Scope(token, terminal.show)):
                 token.check()
                 terminal.show(event)

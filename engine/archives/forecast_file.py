@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.archives import guard
 from engine.archives.cf_grid import FieldGrid, find_grid
 from engine.archives.netcdf_tools import axis, check_variable, numbers, opened, text, times
 from engine.archives.probe import Probe
@@ -44,9 +45,10 @@ class Forecast:
         """Lead time ``index``: (ny, nx) or (member, ny, nx) in mm/h, NaN = no data. Raises UnreadableInput."""
         place = range(len(self))[index]
         members, shape = self.header.members, self.header.grid.shape
-        if members is None:
-            return _read(self.path, (place,), shape)
-        return np.stack([_read(self.path, (member, place), shape) for member in range(members)])
+        places = [(place,)] if members is None else [(member, place) for member in range(members)]
+        seconds = guard.READ_SECONDS + guard.READ_SECONDS_PER_CELL * math.prod(shape)
+        fields = [guard.call(_read, self.path, at, shape, path=self.path, seconds=seconds) for at in places]
+        return fields[0] if members is None else np.stack(fields)
 
 
 def recognises(probe: Probe) -> bool:
@@ -58,6 +60,10 @@ def read_forecast(path: Path | str) -> Forecast:
     path = Path(path)
     if not path.exists():
         raise UnreadableInput(path, "there is no such file", tried=TITLE)
+    return guard.call(_read_forecast, path, path=path, seconds=guard.SCAN_SECONDS)
+
+
+def _read_forecast(path: Path) -> Forecast:
     if not recognises(Probe(path)):
         raise UnreadableInput(path, "it is no forecast file", tried=TITLE)
     with opened(path, TITLE) as file:
