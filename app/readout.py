@@ -8,9 +8,14 @@ from PySide6.QtWidgets import QLabel, QStatusBar
 from app import wording
 from app.context import Context
 from app.panels.maps import MapsPanel
+from app.plots.text_line import TextLine
+from app.theme import tabular
+from app.zr_button import ZRButton
 from engine.radar.units import MARSHALL_PALMER
 
-WIDTHS = {"position": 170, "observed": 190, "predicted": 190, "valid": 190}
+FIELDS = {"position": "00.00° N  000.00° E", "observed": "pred  100.0 mm/h  -00.0 dBZ",
+          "predicted": "pred  100.0 mm/h  -00.0 dBZ", "valid": "valid  00:00 UTC  +0000 min"}
+"""Each field of the left side with the widest text it keeps room for."""
 
 
 class Readout:
@@ -20,18 +25,23 @@ class Readout:
         self._session = context.session
         self._maps = maps
         self._cursor: tuple[float, float] | None = None
-        self.labels = {name: QLabel() for name in (*WIDTHS, "zr", "device")}
+        self.labels = {name: TextLine(widest=widest) for name, widest in FIELDS.items()}
+        self.device = QLabel()
+        self.device.setContentsMargins(6, 0, 6, 0)
+        self.device.setAccessibleName("device")
+        self.zr = ZRButton(context)
         for name, label in self.labels.items():
-            label.setMinimumWidth(WIDTHS.get(name, 0))
-            label.setContentsMargins(6, 0, 6, 0)
             label.setAccessibleName(name)
-            (bar.addWidget if name in WIDTHS else bar.addPermanentWidget)(label)
+            label.setFont(tabular(label.font()))
+            bar.addWidget(label)
+        bar.addPermanentWidget(self.zr)
+        bar.addPermanentWidget(self.device)
         bar.setSizeGripEnabled(False)
         self.follow()
 
     def set_device(self, device: str) -> None:
-        self.labels["device"].setText(device.upper())
-        self.labels["device"].setToolTip("Where forecasts are computed")
+        self.device.setText(device.upper())
+        self.device.setToolTip("Where forecasts are computed")
 
     def move(self, cursor: tuple[float, float] | None) -> None:
         self._cursor = cursor
@@ -47,8 +57,6 @@ class Readout:
         self.labels["observed"].setText(f"obs  {wording.rain(values[0], zr)}")
         self.labels["predicted"].setText(f"pred  {wording.rain(values[1], zr)}")
         self.labels["valid"].setText(f"valid  {wording.when(place)}" if place else "")
-        self.labels["zr"].setText(str(zr) if sequence else "")
-        self.labels["zr"].setToolTip(sequence.layout.zr_source if sequence else "")
 
     def _where(self) -> str:
         sequence = self._session.sequence

@@ -16,15 +16,20 @@ from engine.errors import NotEnoughInput, StormdeckError
 from engine.jobs.events import ArchiveOpened, Event, Failed, Finished, Progress, Stopped
 from engine.radar.grid import Grid
 from engine.radar.sequence import RadarSequence
+from engine.radar.units import ZR
 
 
 class Session(QObject):
-    """The one authority over time and over what is open; panels read it and follow its signals."""
+    """The one authority over time and over what is open; panels read it and follow its signals.
+
+    archive_changed: another archive is open. sequence_changed: the same frames have other values (Z-R pair, mask).
+    """
 
     opening = Signal(str)
     opening_progress = Signal(object, str)
     opening_ended = Signal(bool)
     archive_changed = Signal()
+    sequence_changed = Signal()
     basemap_changed = Signal(object, object)
     track_changed = Signal()
     reference_changed = Signal(int)
@@ -37,6 +42,7 @@ class Session(QObject):
         self.bridge = bridge
         self.settings = settings
         self.sequence: RadarSequence | None = None
+        self._opened: RadarSequence | None = None
         self.clock: Clock | None = None
         self.reference = 0
         self.position = 0
@@ -88,7 +94,7 @@ class Session(QObject):
     def set_sequence(self, sequence: RadarSequence) -> None:
         """Shows an archive that is already open."""
         self.forecasting.clear()
-        self.sequence, self.clock = sequence, Clock(sequence)
+        self.sequence, self._opened, self.clock = sequence, sequence, Clock(sequence)
         self.located = False
         self.reference = first_reference(
             self.possible_references(), len(sequence), self.settings.values.lead_times)
@@ -99,6 +105,24 @@ class Session(QObject):
         self.forecasting.set_archive(sequence, self.reference)
         self.reference_changed.emit(self.reference)
         self.position_changed.emit(self.position)
+
+    @property
+    def own_zr(self) -> ZR | None:
+        """The pair that the archive came with."""
+        return self._opened.zr if self._opened else None
+
+    def set_zr(self, zr: ZR) -> None:
+        """Another Z-R pair for the open archive. Forecasts from reflectivity are given up: they rest on the old one."""
+        if self.sequence is None or self._opened is None or zr == self.sequence.zr:
+            return
+        self._take_values(self._opened if zr == self._opened.zr else self._opened.with_zr(zr))
+
+    def _take_values(self, sequence: RadarSequence) -> None:
+        """The same frames with other values; time and place stay."""
+        self.sequence = sequence
+        self.forecasting.clear()
+        self.forecasting.set_archive(sequence, self.reference)
+        self.sequence_changed.emit()
 
     def _ask_for_basemap(self, grid: Grid) -> None:
         from engine.jobs.basemap import BasemapRequest

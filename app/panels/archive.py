@@ -90,6 +90,7 @@ class ArchivePanel(QWidget):
         session.opening_progress.connect(self._on_progress)
         session.opening_ended.connect(self._on_ended)
         session.archive_changed.connect(self._show_info)
+        session.sequence_changed.connect(self._show_info)
         session.basemap_changed.connect(self._show_info)
         self.stop.clicked.connect(session.cancel_opening)
         self.recent.itemActivated.connect(self._open_recent)

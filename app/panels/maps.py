@@ -84,6 +84,7 @@ class MapsPanel(QWidget):
     def _connect(self) -> None:
         session, pictures = self._session, self._context.pictures
         session.archive_changed.connect(self._new_archive)
+        session.sequence_changed.connect(self.restyle)
         session.position_changed.connect(self._on_position)
         session.thresholds_changed.connect(self.restyle)
         session.basemap_changed.connect(self._set_basemap)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from app import wording
 from app.context import Context
 from app.places import Place
 from app.player import MAX_SPEED, MIN_SPEED
+from app.plots.text_line import TextLine
 from app.plots.timeline import Timeline, TimelineEntry, TimelineTrack
 from app.runs import FAILED, PARTIAL, Run
+from app.theme import tabular
 
 State = Literal["ready", "pending", "computed", "failed", "gap"]
 
@@ -28,8 +30,8 @@ class TimelinePanel(QWidget):
         self._session = context.session
         self.scrubber = Timeline()
         self.scrubber.setAccessibleName("Time axis")
-        self.readout = QLabel()
-        self.readout.setMinimumWidth(190)
+        self.readout = TextLine(widest="0000-00-00 00:00 UTC")
+        self.lead = TextLine(widest="+0000 min  ")
         self.speed = QSpinBox()
         self._moving_reference = False
         self._later = QTimer(self)
@@ -63,7 +65,11 @@ class TimelinePanel(QWidget):
         row.addSpacing(8)
         row.addWidget(self.speed)
         row.addSpacing(16)
-        row.addWidget(self.readout)
+        for line, bold in ((self.readout, False), (self.lead, True)):
+            font = tabular(line.font())
+            font.setBold(bold)
+            line.setFont(font)
+            row.addWidget(line)
         row.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
@@ -103,8 +109,8 @@ class TimelinePanel(QWidget):
     def _move(self, position: int) -> None:
         self.scrubber.set_position(position)
         place = self._session.place
-        self.readout.setText("" if place is None else f"{wording.date_and_clock(place.time)}   "
-                                                      f"<b>{wording.lead(place.minutes)}</b>")
+        self.readout.setText("" if place is None else wording.date_and_clock(place.time))
+        self.lead.setText("" if place is None else wording.lead(place.minutes))
 
 
 def _state(place: Place, run: Run | None) -> State:

@@ -1,8 +1,4 @@
-"""Threshold contours, rasterised once per frame and view.
-
-A cosmetic line one pixel wide costs a tenth of a wider one in Qt's raster engine, so lines are drawn one
-pixel wide into a clear image, and width and dark casing are added there by shifting the whole image.
-"""
+"""Threshold contours, rasterised once per frame and view, and paths from arrays."""
 
 from __future__ import annotations
 
@@ -11,18 +7,15 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, QDataStream, QRectF
-from PySide6.QtGui import QImage, QPainter, QPainterPath, QTransform
+from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
+from app.plots.line_raster import MARGIN, rasterised
 from app.plots.map_view import Layer, Placement
 from app.plots.styles import LineStyle
 from engine.display.contours import Contour
 
-CASING = 0xC0000000
 CACHE_BYTES = 64 << 20
-MAX_PATHS = 320
-SHORTEST = 2.4
-"""Shorter steps along a line, in pixels, cost time and show nothing."""
 SMALL_PANE = 420
 """Below this width lines stay one pixel wide, so that they do not hide the rain."""
 
@@ -48,32 +41,14 @@ def line_path(xy: NDArray[np.float32], starts: NDArray[np.int64]) -> QPainterPat
     return path
 
 
-def thinned(contour: Contour, pixels_per_unit: float) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
-    """Every n-th point of each line and its ends, so that steps are about SHORTEST pixels, and n."""
-    xy, starts = contour.xy, contour.starts
-    if len(xy) < 2:
-        return xy, starts, 1
-    sample = np.abs(np.diff(xy[:2000], axis=0)).max(axis=1)
-    known = sample[np.isfinite(sample) & (sample > 0)]
-    step = float(np.median(known)) * pixels_per_unit if known.size else 1.0
-    every = int(min(max(SHORTEST / max(step, 1e-9), 1.0), 16.0))
-    if every == 1:
-        return xy, starts, 1
-    place = np.arange(len(xy)) - np.repeat(starts[:-1], np.diff(starts))
-    keep = place % every == 0
-    keep[starts[1:] - 1] = True
-    return xy[keep], np.concatenate([[0], np.cumsum(keep)])[starts], every
-
-
 class ContourItem(Layer):
-    """Contours of one frame; both the paths and the finished images are kept, least used out first."""
+    """Contours of one frame; the finished images are kept, least used out first."""
 
     def __init__(self) -> None:
         super().__init__()
         self._contours: Contours = ()
         self._styles: tuple[LineStyle, ...] = ()
         # keyed by identity; the entries hold the contours, so that an id stays its own
-        self._paths: OrderedDict[tuple[int, float], tuple[Contour, QPainterPath]] = OrderedDict()
         self._images: OrderedDict[tuple[int, ...], tuple[Contours, QImage, NDArray[np.uint32]]] = OrderedDict()
 
     def boundingRect(self) -> QRectF:
@@ -93,7 +68,6 @@ class ContourItem(Layer):
 
     def forget(self) -> None:
         """Drop all that is kept for other frames."""
-        self._paths.clear()
         self._images.clear()
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -108,50 +82,10 @@ class ContourItem(Layer):
         while len(self._images) > 1 and len(self._images) * size > CACHE_BYTES:
             self._images.popitem(last=False)
 
-    def _path(self, contour: Contour) -> QPainterPath:
-        key = id(contour), self.place.ax * self.place.ratio
-        if key not in self._paths:
-            self._paths[key] = contour, line_path(*thinned(contour, key[1])[:2])
-        self._paths.move_to_end(key)
-        while len(self._paths) > MAX_PATHS:
-            self._paths.popitem(last=False)
-        return self._paths[key][1]
-
     def _render(self) -> tuple[QImage, NDArray[np.uint32]]:
-        ratio = self.place.ratio
-        height, width = round(self.place.height * ratio), round(self.place.width * ratio)
-        pixels = np.zeros((height, width), np.uint32)
-        thin = _image(pixels)
-        painter = QPainter(thin)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setTransform(self.place.transform() * QTransform.fromScale(ratio, ratio))
-        for contour, style in zip(self._contours, self._styles, strict=False):
-            painter.setPen(style.pen())
-            painter.drawPath(self._path(contour))
-        painter.end()
-        result = _cased(pixels, wide=self.place.width >= SMALL_PANE)
-        image = _image(result)
-        image.setDevicePixelRatio(ratio)
-        return image, result
-
-
-def _image(pixels: NDArray[np.uint32]) -> QImage:
-    height, width = pixels.shape
-    return QImage(pixels.data, width, height, pixels.strides[0], QImage.Format.Format_ARGB32_Premultiplied)
-
-
-def _cased(pixels: NDArray[np.uint32], wide: bool) -> NDArray[np.uint32]:
-    """Lines of one pixel made two wide if asked, with a dark casing of one pixel around."""
-    thick = pixels.copy()
-    if wide:
-        np.maximum(thick[:, 1:], pixels[:, :-1], out=thick[:, 1:])
-        np.maximum(thick[1:], pixels[:-1], out=thick[1:])
-    line = thick != 0
-    near = line.copy()
-    near[1:] |= line[:-1]
-    near[:-1] |= line[1:]
-    near[:, 1:] |= line[:, :-1]
-    near[:, :-1] |= line[:, 1:]
-    casing = near.view(np.uint8) ^ line.view(np.uint8)
-    thick |= casing * np.uint32(CASING)
-    return thick
+        pixels = rasterised(self._contours, self._styles, self.place, wide=self.place.width >= SMALL_PANE)
+        height, width = (side - 2 * MARGIN for side in pixels.shape)
+        inner = pixels.reshape(-1)[MARGIN * pixels.shape[1] + MARGIN:]  # the view itself has no plain buffer for Qt
+        image = QImage(inner.data, width, height, pixels.strides[0], QImage.Format.Format_ARGB32_Premultiplied)
+        image.setDevicePixelRatio(self.place.ratio)
+        return image, pixels

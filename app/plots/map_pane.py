@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
     QGraphicsScene,
     QGraphicsView,
     QHBoxLayout,
-    QLabel,
     QStyleOptionGraphicsItem,
     QVBoxLayout,
     QWidget,
@@ -32,25 +31,13 @@ from app.plots.contours import ContourItem
 from app.plots.map_view import Layer, MapView, Placement
 from app.plots.radar_image import RadarImage
 from app.plots.styles import threshold_style
+from app.plots.text_line import TextLine
 from app.theme import DARK, Theme, tabular
 from engine.display.contours import Contour
 from engine.display.picture import Picture
 from engine.radar.grid import Grid
 
 WHEEL_STEP = 1.0015
-
-
-class TitleLabel(QLabel):
-    """A title that is cut with an ellipsis where the pane is narrow, and never forces the pane wider."""
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(20, super().minimumSizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), int(self.alignment()), text)
-        painter.end()
 
 
 class Overlay(Layer):
@@ -223,7 +210,8 @@ class MapPane(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._left, self._right = TitleLabel(self), QLabel(self)
+        self._left = TextLine(self)
+        self._right = TextLine(self, "00:00 UTC  +0000 min", Qt.AlignmentFlag.AlignRight)
         self._thresholds: tuple[float, ...] = ()
         self._contours: tuple[Contour, ...] = ()
         self.canvas = MapCanvas(self)
@@ -250,7 +238,6 @@ class MapPane(QWidget):
             font.setPixelSize(13)
             font.setBold(bold)
             label.setFont(font)
-            label.setTextFormat(Qt.TextFormat.PlainText)
 
     def set_grid(self, grid: Grid | None) -> None:
         """Another grid goes home; the same grid keeps the view."""
@@ -286,17 +273,18 @@ class MapPane(QWidget):
 
     def set_titles(self, left: str, right: str) -> None:
         self._left.setText(left)
-        self._left.setToolTip(left)
         self._right.setText(right)
         self.canvas.setAccessibleName(f"Map: {left}, {right}")
 
     def set_badges(self, badges: tuple[str, ...]) -> None:
-        self.canvas.overlay.badges = badges
-        self.canvas.viewport().update()
+        if badges != self.canvas.overlay.badges:
+            self.canvas.overlay.badges = badges
+            self.canvas.viewport().update()
 
     def set_message(self, message: str) -> None:
-        self.canvas.overlay.message = message
-        self.canvas.viewport().update()
+        if message != self.canvas.overlay.message:
+            self.canvas.overlay.message = message
+            self.canvas.viewport().update()
 
     def set_basemap(self, lines: Sequence[MapLine], graticule: Sequence[MapLine] = ()) -> None:
         self.canvas.basemap.set_lines(lines, graticule)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.plots.styles import draw_marker, model_marker, threshold_style
@@ -18,7 +18,10 @@ _LEAD_STEPS = (5, 10, 15, 20, 30, 60, 120, 180, 360)
 
 
 class ScoreCurves(QWidget):
-    """Curves in fixed axes. A click on a threshold or a model in the legend hides and shows its lines."""
+    """Curves in fixed axes. A click on a threshold or a model in the legend hides and shows its lines.
+
+    All that does not follow the marker is kept as a pixmap, so that a step of the loop draws one line and the values.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,6 +35,9 @@ class ScoreCurves(QWidget):
         self._hidden: set[float | str] = set()
         self._position: float | None = None
         self._hits: list[tuple[QRectF, float | str]] = []
+        self._kept: QPixmap | None = None
+        self._frame = QRectF()
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(240, 150)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
@@ -40,18 +46,18 @@ class ScoreCurves(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.update()
+        self._redraw()
 
     def set_axes(self, score_title: str, lead_minutes: Sequence[float]) -> None:
         """The axes stay as they are until this is called again."""
         self._title, self._leads = score_title, tuple(lead_minutes)
         self._low = -0.2 if "HSS" in score_title.upper() else 0.0
         self.setAccessibleName(f"{score_title} against lead time")
-        self.update()
+        self._redraw()
 
     def set_thresholds(self, thresholds: Sequence[float]) -> None:
         self._thresholds = tuple(thresholds)
-        self.update()
+        self._redraw()
 
     def set_curves(self, model: str, values: Values) -> None:
         """values: [threshold][lead], None or NaN where the score is undefined or not known yet."""
@@ -59,17 +65,22 @@ class ScoreCurves(QWidget):
             free = [model_marker(i) for i in range(8) if model_marker(i) not in self._markers.values()]
             self._markers[model] = free[0] if free else model_marker(len(self._markers))
         self._curves[model] = values
-        self.update()
+        self._redraw()
 
     def remove(self, model: str) -> None:
         self._curves.pop(model, None)
         self._markers.pop(model, None)
         self._hidden.discard(model)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._kept = None
         self.update()
 
     def set_position(self, lead_minutes: float | None) -> None:
-        self._position = lead_minutes
-        self.update()
+        if lead_minutes != self._position:
+            self._position = lead_minutes
+            self.update()
 
     def is_shown(self, key: float | str) -> bool:
         """key: a threshold in mm/h or the name of a model."""
@@ -77,7 +88,7 @@ class ScoreCurves(QWidget):
 
     def toggle(self, key: float | str) -> None:
         self._hidden ^= {key}
-        self.update()
+        self._redraw()
 
     def legend_rect(self, key: float | str) -> QRectF | None:
         """Where the legend entry was drawn."""
@@ -98,13 +109,33 @@ class ScoreCurves(QWidget):
         return _number(values[row][column]) if row < len(values) and column < len(values[row]) else None
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        ratio = self.devicePixelRatioF()
+        wanted = self.size() * ratio
+        if self._kept is None or self._kept.size() != wanted:
+            self._kept = QPixmap(wanted)
+            self._kept.setDevicePixelRatio(ratio)
+            self._paint_all(self._kept)
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.panel))
+        painter.drawPixmap(0, 0, self._kept)
+        painter.setFont(small_font(self.font()))
+        self._paint_marker(painter, self._frame)
+        for row in range(len(self._thresholds)):
+            self._paint_row(painter, row, self._frame.right() + 12, 24.0 + row * _ROW)
+        painter.end()
+
+    def changeEvent(self, event: QEvent) -> None:
+        self._kept = None
+        super().changeEvent(event)
+
+    def _paint_all(self, target: QPixmap) -> None:
+        target.fill(QColor(self._theme.panel))
+        painter = QPainter(target)
         painter.setFont(small_font(self.font()))
         self._hits = []
         table = 72.0 + 38.0 * max(len(self._curves), 1)
         names = self._name_rows(painter)
-        frame = QRectF(34, 24, max(self.width() - 34 - 10 - table, 60), max(self.height() - 24 - 36 - names * _ROW, 40))
+        self._frame = frame = QRectF(34, 24, max(self.width() - 34 - 10 - table, 60),
+                                     max(self.height() - 24 - 36 - names * _ROW, 40))
         self._paint_axes(painter, frame)
         self._paint_curves(painter, frame)
         self._paint_table(painter, frame.right() + 12)
@@ -149,12 +180,14 @@ class ScoreCurves(QWidget):
         painter.drawText(QRectF(frame.left(), frame.bottom() + 16, frame.width(), 16),
                          Qt.AlignmentFlag.AlignCenter, "lead time, min")
 
-    def _paint_curves(self, painter: QPainter, frame: QRectF) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    def _paint_marker(self, painter: QPainter, frame: QRectF) -> None:
         if self._position is not None and self._leads and 0 <= self._position <= self._leads[-1]:
             top = self._place(frame, self._position, 1.0)
             painter.setPen(QPen(QColor(self._theme.accent), 1))
             painter.drawLine(top, QPointF(top.x(), frame.bottom()))
+
+    def _paint_curves(self, painter: QPainter, frame: QRectF) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for model, values in self._curves.items():
             if model in self._hidden:
                 continue
@@ -200,7 +233,6 @@ class ScoreCurves(QWidget):
             painter.drawLine(QPointF(left, top + 9), QPointF(left + 26, top + 9))
             painter.setPen(QColor(self._text(threshold)))
             painter.drawText(QPointF(left + 31, top + 13), f"≥{threshold:g}")
-            self._paint_row(painter, row, left, top)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_row(self, painter: QPainter, row: int, left: float, top: float) -> None:

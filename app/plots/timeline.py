@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
     QWheelEvent,
 )
@@ -67,6 +68,8 @@ class Timeline(QWidget):
         self._wanted_reference: int | None = None
         self._awaiting_paint = self._held = False
         self._wheel = 0
+        self._kept: QPixmap | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedHeight(HEIGHT)
         self.setMinimumWidth(320)
@@ -86,11 +89,11 @@ class Timeline(QWidget):
         return self._track
 
     def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        self._theme, self._kept = theme, None
         self.update()
 
     def set_track(self, track: TimelineTrack) -> None:
-        self._track = track
+        self._track, self._kept = track, None
         self._position = min(self._position, max(len(track.entries) - 1, 0))
         self.update()
 
@@ -188,18 +191,17 @@ class Timeline(QWidget):
             return True
         return super().event(event)
 
+    def changeEvent(self, event: QEvent) -> None:
+        self._kept = None
+        super().changeEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.panel))
+        painter.drawPixmap(0, 0, self._track_picture())
         painter.setFont(small_font(self.font()))
         if self._track.entries:
-            self._paint_cells(painter)
-            self._paint_labels(painter)
             self._paint_flag(painter)
             self._paint_position(painter)
-        else:
-            painter.setPen(QColor(self._theme.faint_text))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "No frames")
         if self.hasFocus():
             painter.setPen(QColor(self._theme.accent))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -207,6 +209,24 @@ class Timeline(QWidget):
         painter.end()
         self._awaiting_paint = False
         self._flush()
+
+    def _track_picture(self) -> QPixmap:
+        """All that stays while the position moves, drawn once."""
+        ratio = self.devicePixelRatioF()
+        if self._kept is None or self._kept.size() != self.size() * ratio:
+            self._kept = QPixmap(self.size() * ratio)
+            self._kept.setDevicePixelRatio(ratio)
+            self._kept.fill(QColor(self._theme.panel))
+            painter = QPainter(self._kept)
+            painter.setFont(small_font(self.font()))
+            if self._track.entries:
+                self._paint_cells(painter)
+                self._paint_labels(painter)
+            else:
+                painter.setPen(QColor(self._theme.faint_text))
+                painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "No frames")
+            painter.end()
+        return self._kept
 
     def _paint_cells(self, painter: QPainter) -> None:
         wide = (self.width() - 2 * _SIDE) / len(self._track.entries)

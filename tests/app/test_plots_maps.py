@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.plots.contours import line_path, thinned
+from app.plots.contours import line_path
 from app.plots.map_pane import MapPane
 from app.plots.styles import threshold_style
 from app.theme import DARK, LIGHT
@@ -162,21 +162,6 @@ def test_path_breaks_at_points_that_are_not_finite() -> None:
     kinds = [path.elementAt(i).isMoveTo() for i in range(path.elementCount())]
     assert kinds == [True, False, True, False, True, False]
     assert line_path(np.empty((0, 2), np.float32), np.zeros(1, np.int64)).isEmpty()
-
-
-def test_thinned_lines_keep_their_ends_and_stay_within_a_pixel() -> None:
-    angle = np.linspace(0, 2 * np.pi, 2001)
-    circle = np.stack([100 * np.cos(angle), 100 * np.sin(angle)], axis=1)
-    short = np.array([[0.0, 0.0], [0.3, 0.0]])
-    contour = Contour(1.0, np.concatenate([circle, short]).astype(np.float32), np.array([0, 2001, 2003]))
-    xy, starts, every = thinned(contour, 1.0)
-    assert every > 1
-    assert starts.tolist() == [0, len(xy) - 2, len(xy)]
-    assert xy[starts[:-1]].tolist() == contour.xy[[0, 2001]].tolist()
-    assert xy[starts[1:] - 1].tolist() == contour.xy[[2000, 2002]].tolist()
-    middles = (xy[: starts[1] - 1] + xy[1: starts[1]]) / 2
-    assert np.abs(np.hypot(*middles.T) - 100).max() < 0.01
-    assert thinned(contour, 100.0)[2] == 1
 
 
 def test_base_map_scale_bar_badges_and_message_are_drawn_in_both_themes(qtbot: QtBot) -> None:
