@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.archives import projections
 from engine.archives.decoding import Law
+from engine.cancel import in_charge
 from engine.radar.grid import Grid
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE
 from engine.radar.sequence import Field
@@ -155,7 +156,7 @@ class TimeLaw:
     def compiled(self) -> re.Pattern[str]:
         return _compiled(self.pattern or "")
 
-    @property
+    @cached_property
     def has_date(self) -> bool:
         names = set(self.compiled.groupindex) if self.pattern is not None else set()
         return "year" in names and ({"month", "day"} <= names or "doy" in names)
@@ -171,8 +172,11 @@ class TimeLaw:
         if self.pattern is None:
             return [self._start + k * step for k in range(len(names))]
         found = [self.compiled.search(name) for name in names]
-        events = self._events(found, step)
-        return [None if match is None else self._time(match.groupdict(), step, events) for match in found]
+        events, token, times = self._events(found, step), in_charge(), []
+        for match in found:
+            token.check()
+            times.append(None if match is None else self._time(match.groupdict(), step, events))
+        return times
 
     @property
     def _start(self) -> datetime:

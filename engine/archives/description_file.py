@@ -203,7 +203,8 @@ def as_toml(description: Description) -> str:
     lines += _unless({"source": "", "step_minutes": None, "masks": "none", "synthetic": False}, description)
     lines += ["", "[value]", f"quantity = {_toml(value.quantity.value)}", f"law = {_toml(value.law)}"]
     lines += [f"gain = {_toml(value.gain)}", f"offset = {_toml(value.offset)}"] if value.law == "linear" else []
-    lines += _unless({"minutes": None, "table": (), "colours": (), "missing": (), "no_echo": (), "palette": "index"}, value)
+    lines += _unless({"minutes": None, "table": (), "colours": (), "missing": (), "no_echo": (),
+                      "palette": "index"}, value)
     lines += ["", "[time]"]
     lines += _unless({"pattern": None, "strptime": None, "start": None, "utc_offset_minutes": 0.0}, time)
     lines += ["", "[grid]", *_unless({"crs": None}, grid)]

@@ -22,12 +22,12 @@ from engine.archives import description_file, npz_tools, picture_datasets, pictu
 from engine.archives.description import Description
 from engine.archives.probe import Probe
 from engine.archives.reader import Scan
+from engine.cancel import in_charge
 from engine.errors import UnreadableInput
 from engine.radar.sequence import Field, FrameRef, Layout, Skipped
 
 READS_WRAPPED = True
 TITLE = "image folder"
-MAX_FILES = 2_000_000
 MAX_DEPTH = 12
 LOOKED_AT = 400
 """Entries of a folder looked at to find out whether it is of a known data set."""
@@ -108,7 +108,7 @@ def source_of(path: Path) -> Source:
 
 def described(path: Path, source: Source) -> Scan:
     """The frames of a folder (or one picture) under a description."""
-    names = [_relative(file, source.root) for file in (_files(path) if path.is_dir() else [path])]
+    names = [_relative(file, source.root) for file in (sorted(_walk(str(path), 0)) if path.is_dir() else [str(path)])]
     try:
         times = source.description.times(names)
     except ValueError as problem:
@@ -134,7 +134,8 @@ def _frames(source: Source, names: list[str], times: list[datetime | None]) -> t
     for name in strangers[:NAMED]:
         more = f" (and {len(strangers) - NAMED} others)" if name == strangers[:NAMED][-1] and strangers[NAMED:] else ""
         skipped.append(Skipped(str(source.root / name), f"its name does not fit the time pattern{more}"))
-    return [FrameRef(time, source.root / found[time], source.name) for time in sorted(found)], skipped
+    root = str(source.root) + os.sep if str(source.root) != "." else ""
+    return [FrameRef(time, Path(root + found[time]), source.name) for time in sorted(found)], skipped
 
 
 def _layout(path: Path, source: Source, frames: list[FrameRef]) -> Layout:
@@ -155,28 +156,28 @@ def _layout(path: Path, source: Source, frames: list[FrameRef]) -> Layout:
                   description.zr, description.zr_source, description.source, description.synthetic)
 
 
-def _relative(file: Path, root: Path) -> str:
-    return file.as_posix().removeprefix(root.as_posix()).lstrip("/")
-
-
-def _files(folder: Path) -> list[Path]:
-    """Pictures by suffix, in order of name, in this folder and below; links to folders are not followed."""
-    return [Path(path) for path in sorted(_walk(str(folder), 0))]
+def _relative(file: str, root: Path) -> str:
+    """The path below the root with "/" between folders; of texts, because paths of 100,000 files take seconds."""
+    return file.removeprefix(str(root)).replace(os.sep, "/").lstrip("/")
 
 
 def _walk(folder: str, depth: int) -> Iterator[str]:
-    deeper = []
+    """Pictures by suffix in this folder and below. Folders below that have a description of their own are archives
+    of their own; links to folders are not followed."""
+    in_charge().check()
+    found, deeper = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if os.path.splitext(entry.name)[1].lower() in pictures.SUFFIXES:
-                    yield entry.path
-                elif depth < MAX_DEPTH and entry.is_dir(follow_symlinks=False):
+                if os.path.splitext(entry.name)[1].lower() in pictures.SUFFIXES and not entry.name.startswith("."):
+                    found.append(entry.path)
+                elif depth and entry.name == description_file.NAME:
+                    return
+                elif depth < MAX_DEPTH and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                     deeper.append(entry.path)
     except OSError as problem:
         raise UnreadableInput(folder, problem.strerror or str(problem), tried=TITLE) from problem
+    yield from found
     for inner in deeper:
         yield from _walk(inner, depth + 1)
 
@@ -221,7 +222,7 @@ def _known(path: Path) -> str | None:
 
 def _holds_frames(folder: Path, written: Path) -> bool:
     """Whether a description further up means the pictures in this folder."""
-    names = [_relative(path, written.parent) for path in some_pictures(folder)]
+    names = [_relative(str(path), written.parent) for path in some_pictures(folder)]
     try:
         return any(time is not None for time in description_file.read_description(written).times(names))
     except (UnreadableInput, ValueError):

@@ -25,6 +25,7 @@ from engine.archives.decoding import Law
 from engine.archives.probe import Probe
 from engine.archives.reader import MAX_CELLS, Scan
 from engine.archives.unpacked import store
+from engine.cancel import in_charge
 from engine.errors import UnreadableInput
 from engine.radar.grid import Grid
 from engine.radar.sequence import Field, FrameRef, Layout
@@ -80,7 +81,8 @@ def read(ref: FrameRef, layout: Layout) -> Field:
         state = ref.path.stat()
         key = ("meteonet", str(ref.path), state.st_mtime_ns, state.st_size)
         # the numbers lie in one deflated stream: unpacked once, then any frame is a seek away
-        with store().file(key, "data.npy", lambda: _stream(ref.path), lambda: None) as file, file.open("rb") as plain:
+        with store().file(key, "data.npy", lambda: _stream(ref.path), in_charge().check) as file, \
+                file.open("rb") as plain:
             plain.seek(header.start + int(ref.key) * _frame_bytes(header))
             return LAWS[layout.variable](_frame(plain, header))
 

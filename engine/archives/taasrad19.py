@@ -25,6 +25,7 @@ from engine.archives import hdf5_tools
 from engine.archives.decoding import Law
 from engine.archives.probe import Probe
 from engine.archives.reader import Scan
+from engine.cancel import in_charge
 from engine.errors import UnreadableInput
 from engine.radar.grid import Grid
 from engine.radar.sequence import Field, FrameRef, Layout, Skipped
@@ -77,6 +78,7 @@ def scan(path: Path) -> Scan:
     with hdf5_tools.opened(path, TITLE) as file:
         names = sorted((name for name in file if name.isdecimal()), key=int)
         for place, name in enumerate(names):
+            in_charge().check()
             link = file.get(name, getlink=True)
             try:
                 found = (_linked(path, link) if isinstance(link, h5py.ExternalLink)

@@ -20,7 +20,8 @@ from pyproj import Transformer
 from engine.archives import description_file, image_folder, open_archive, picture_datasets
 from engine.archives.description import Description, GridLaw, TimeLaw, ValueLaw
 from engine.archives.image_proposal import propose
-from engine.errors import UnreadableInput, UnwritableOutput
+from engine.cancel import CancelToken
+from engine.errors import Cancelled, UnreadableInput, UnwritableOutput
 from engine.radar.units import NO_ECHO_DBZ, ZR, Quantity
 from tests.engine.image_builders import picture
 
@@ -390,3 +391,18 @@ def test_pictures_in_a_bundle_beside_their_description(tmp_path: Path) -> None:
             tar.add(path, path.name)
     (tmp_path / "stormdeck.toml").write_text(HALF)
     assert len(open_archive(tmp_path / "july.tar")) == 3
+
+
+def test_a_large_folder_can_be_cancelled(tmp_path: Path) -> None:
+    token = CancelToken()
+    token.cancel()
+    with token.takes_charge(), pytest.raises(Cancelled):
+        image_folder.scan(folder_of(tmp_path))
+
+
+def test_a_folder_below_with_a_description_of_its_own_is_an_archive_of_its_own(tmp_path: Path) -> None:
+    folder_of(tmp_path)
+    folder_of(tmp_path / "inner", value("gain = 2.0\n"), count=5)
+    assert len(open_archive(tmp_path)) == 3
+    inner = open_archive(tmp_path / "inner")
+    assert (len(inner), inner.native(0)[0, 2]) == (5, 128)
