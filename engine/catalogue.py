@@ -44,6 +44,12 @@ ROWS: tuple[Row, ...] = (
     Row("reader", "iris-product", "IRIS product", "engine.archives.iris_products"),
     Row("reader", "polar", "polar radar data (ODIM, NEXRAD, CfRadial, IRIS, Rainbow, UF, DX)", "engine.archives.polar"),
     Row("reader", "cf-netcdf", "CF NetCDF", "engine.archives.cf_netcdf"),
+    Row("reader", "meteonet", "MeteoNet", "engine.archives.meteonet"),
+    Row("reader", "sevir", "SEVIR", "engine.archives.sevir"),
+    Row("reader", "taasrad19", "TAASRAD19", "engine.archives.taasrad19"),
+    Row("reader", "taasrad19-ascii", "TAASRAD19 ASCII grid", "engine.archives.taasrad19_ascii"),
+    Row("reader", "h5-stacks", "HDF5 image stacks", "engine.archives.h5_stacks"),
+    Row("reader", "image-folder", "image folder", "engine.archives.image_folder"),
 
     Row("forecaster", "persistence", "Persistence (last frame)", "engine.forecasters.persistence:Persistence",
         "extrapolation"),
