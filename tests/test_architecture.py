@@ -19,7 +19,8 @@ LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
 OURS = ("app", "engine", "resources")
 FREE = ("engine", "engine.errors", "engine.cancel")  # names and errors that every room of the engine may use
-FILE_LIBRARIES = ("h5py", "netCDF4", "cftime", "PIL", "pyproj", "scipy", "numpy", "xarray", "xradar")
+FILE_LIBRARIES = ("h5py", "netCDF4", "cftime", "PIL", "pyproj", "scipy", "numpy", "xarray", "xradar", "eccodes",
+                  "platformdirs")
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ ROOMS = {
     "engine.downscalers": FORECASTING,
     "engine.deblurrers": FORECASTING,
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
-                             "engine.verification"), ("numpy", "torch")),
+                             "engine.verification"), ("numpy", "torch", "h5py")),
     "engine.synthetic": Room(("engine.radar",), ("numpy", "scipy", "h5py", "pyproj")),
     "engine.display": Room(("engine.radar",), ("numpy", "contourpy")),
     "engine.export": Room(("engine.radar", "engine.verification", "engine.display"),
-                          ("numpy", "PIL", "av", "h5py", "netCDF4", "contourpy", "pyproj")),
-    "engine.jobs": Room((*ALL_ROOMS, "engine.catalogue", "resources")),
+                          ("numpy", "PIL", "av", "h5py", "netCDF4", "contourpy", "pyproj", "xarray", "zarr")),
+    "engine.jobs": Room((*ALL_ROOMS, "engine.catalogue", "resources"), ("numpy", "platformdirs")),
     "engine.device": Room((), ("torch",)),
     "engine.catalogue": Room(),
     "engine.errors": Room(),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
+import numpy as np
+
 from engine import catalogue
-from engine.archives import wrapped
+from engine.archives import guard, wrapped
+from engine.archives.index import SMALL, ArchiveIndex, Found, Listed, Part, cache_folder, opened, stamp_of
+from engine.archives.listing import Listing, ignored
 from engine.archives.probe import Probe
 from engine.archives.reader import PartedReader, PolarReader, Reader, Scan
 from engine.cancel import CancelToken
@@ -26,8 +32,6 @@ Report = Callable[[float, str], None]
 T = TypeVar("T")
 MAX_ALIKE = 8
 """Layouts of one kind and size that a new one is compared with."""
-
-_IGNORED_SUFFIXES = frozenset({".md", ".toml", ".csv", ".json", ".xml", ".png.aux", ".idx", ".part", ".tmp"})
 
 
 def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken | None = None,
@@ -43,38 +47,88 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     wanted = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     if not wanted:
         raise UnreadableInput("(no path)", "no file was named")
-    found = list(_expand(wanted, token))
-    scans: list[_Scanned] = []
-    layouts: dict[object, list[Layout]] = {}
+    listing = _expand(wanted)
+    scans: list[Part] = []
     skipped: list[tuple[Path, StormdeckError]] = []
+    layouts = _Layouts()
     likely: str | None = None
-    for count, path in enumerate(found, start=1):
-        token.check()
-        report(count / len(found), f"reading {path.name}")
-        try:
-            likely, scan = scan_path(path, likely, options)
-        except UnreadableInput as problem:
-            skipped.append((path, problem))
-        else:
-            scans.append(_Scanned(likely, path, _shared(layouts, likely, scan.layout), scan.frames, scan.skipped))
+    with _index_of(wanted, listing, options) as index:
+        done = 0
+        for count, run in index.runs(listing.files, _is_joined):
+            token.check()
+            file = listing.files[done]
+            done += count
+            found = Found((run,)) if run is not None else index.known(file)
+            if found is None:
+                report(done / len(listing.files), f"reading {file.path.name}")
+                found = _look(file, likely, options, token)
+                index.learn(file, found)
+            skipped += found.failures
+            for part in found.parts:
+                likely = part.name
+                scans.append(layouts.shared(part))
+        if listing.whole:
+            index.forget_others(file.name for file in listing.files)
     if not scans:
         raise _nothing(wanted, skipped)
     return _assemble(wanted, _joined(scans), [Skipped(str(p), _reason(e)) for p, e in skipped])
 
 
+def _index_of(wanted: list[Path], listing: Listing,
+              options: PolarOptions | None) -> AbstractContextManager[ArchiveIndex]:
+    """The archive's index, one that knows and keeps nothing for a small archive."""
+    if len(listing.files) < SMALL:
+        return nullcontext(ArchiveIndex(None))
+    options = options or PolarOptions()
+    return opened(cache_folder(wanted), stamp_of(listing.described, options), options)
+
+
+def _look(file: Listed, likely: str | None, options: PolarOptions | None, token: CancelToken) -> Found:
+    """Scans a file, or the files in a bundle."""
+    parts: list[Part] = []
+    failures: list[tuple[Path, StormdeckError]] = []
+    for member in [file.path] if file.plain else _unbundled(file.path, token):
+        token.check()
+        try:
+            with token.takes_charge():
+                likely, scan = scan_path(member, likely, options)
+        except UnreadableInput as problem:
+            failures.append((member, problem))
+        else:
+            parts.append(Part(likely, member, scan.layout, scan.frames, scan.skipped))
+    return Found(tuple(parts), tuple(failures))
+
+
 def scan_path(path: Path, likely: str | None = None, options: PolarOptions | None = None) -> tuple[str, Scan]:
-    """(reader's name, what the file holds); ``likely`` is asked first. Raises UnreadableInput."""
+    """(reader's name, what the file holds); ``likely`` is asked first. Raises UnreadableInput, Cancelled."""
+    file, _ = inside(path)
+    probe = Probe(file)
+    name = None if probe.head.startswith(guard.OPENED_TO_BE_KNOWN) else _known(probe, likely)
+    if not guard.is_needed(name, file):
+        return scan_directly(path, name or likely, options)
+    with guard.at_hand(file, name is None) as copies:
+        return guard.call(scan_directly, path, name or likely, options, path=file, seconds=guard.SCAN_SECONDS,
+                          kind=f"scan {name}", copies=copies)
+
+
+def scan_directly(path: Path, likely: str | None, options: PolarOptions | None) -> tuple[str, Scan]:
+    """As :func:`scan_path`, in this process."""
     path, part = inside(path)
     probe = Probe(path)
+    name = _known(probe, likely)
+    return name, _with_file(path, name, lambda reader, file: _under(_scan(reader, file, options, part), file, path))
+
+
+def _known(probe: Probe, likely: str | None) -> str:
     if not probe.is_folder and not probe.head:
-        raise UnreadableInput(path, "the file is empty")
+        raise UnreadableInput(probe.path, "the file is empty")
     name = recognise(probe, likely)
     if name is None and probe.is_broken_hdf5:
-        raise UnreadableInput(path, "an HDF5 or NetCDF-4 file that is damaged or cut short")
+        raise UnreadableInput(probe.path, "an HDF5 or NetCDF-4 file that is damaged or cut short")
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
-        raise UnreadableInput(path, f"no known radar format (tried: {tried})")
-    return name, _with_file(path, name, lambda reader, file: _under(_scan(reader, file, options, part), file, path))
+        raise UnreadableInput(probe.path, f"no known radar format (tried: {tried})")
+    return name
 
 
 def inside(path: Path) -> tuple[Path, str]:
@@ -118,9 +172,20 @@ def recognise(probe: Probe, likely: str | None = None) -> str | None:
 
 
 def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
-    """One frame through the named reader. Raises UnreadableInput."""
-    return _with_file(ref.path, name, lambda reader, file: reader.read(
+    """One frame through the named reader. Raises UnreadableInput, Cancelled."""
+    if not guard.is_needed(name, ref.path):
+        return read_directly(name, ref, layout)
+    seconds = guard.READ_SECONDS + guard.READ_SECONDS_PER_CELL * math.prod(layout.grid.shape)
+    with guard.at_hand(ref.path, not getattr(catalogue.load("reader", name), "READS_WRAPPED", False)) as copies:
+        return guard.call(read_directly, name, ref, layout, path=ref.path, seconds=seconds, kind=f"read {name}",
+                          copies=copies)
+
+
+def read_directly(name: str, ref: FrameRef, layout: Layout) -> Field:
+    """As :func:`read_frame`, in this process."""
+    field = _with_file(ref.path, name, lambda reader, file: reader.read(
         ref if file == ref.path else replace(ref, path=file), layout))
+    return np.ascontiguousarray(field, np.float32)
 
 
 def _with_file(path: Path, name: str, work: Callable[[Reader, Path], T]) -> T:
@@ -152,18 +217,25 @@ def _guarded(path: Path, name: str, work: Callable[[Reader], T]) -> T:
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=title) from problem
 
 
-def _expand(paths: Iterable[Path], token: CancelToken) -> Iterable[Path]:
-    """Files in order of name, those inside bundles too; folders are walked, except those that are a format
-    themselves (Zarr)."""
+def _expand(paths: Sequence[Path]) -> Listing:
+    """Files in order of name; folders are walked, except those that are a format themselves (Zarr)."""
+    listing = Listing()
     for path in paths:
         if inside(path)[1] and wrapped.exists(inside(path)[0]):
-            yield path
-            continue
-        if not wrapped.exists(path):
+            listing.add_inside(path)
+        elif not wrapped.exists(path):
             raise UnreadableInput(path, "there is no such file or folder")
-        folder = path.is_dir() and recognise(Probe(path)) is None
-        for file in _walk(path) if folder else [path]:
-            yield from [file] if file.is_dir() else _unbundled(file, token)
+        elif not path.is_dir():
+            listing.add_file(path, f"{path.resolve().parent}/" if len(paths) > 1 else "")
+        elif _is_format(path):
+            listing.add_inside(path)
+        else:
+            listing.add_folder(path, _is_format, f"{path.resolve()}/" if len(paths) > 1 else "")
+    return listing
+
+
+def _is_format(folder: Path) -> bool:
+    return recognise(Probe(folder)) is not None
 
 
 def _unbundled(path: Path, token: CancelToken) -> Iterable[Path]:
@@ -172,55 +244,43 @@ def _unbundled(path: Path, token: CancelToken) -> Iterable[Path]:
         inside = wrapped.members(path, token.check)
     except UnreadableInput:  # it is told when the file is scanned
         return [path]
-    known = [member for member in inside if member == path or not _ignored(member)]
+    known = [member for member in inside if member == path or not ignored(member.name)]
     return known or inside
 
 
-def _ignored(path: Path) -> bool:
-    return path.name.startswith(".") or path.suffix.lower() in _IGNORED_SUFFIXES
+class _Layouts:
+    """One layout for all files that agree, so that 100,000 of them hold one grid. Only layouts alike in kind and
+    size are compared, and no more than a few of those, so that a folder of strangers takes no longer."""
+
+    def __init__(self) -> None:
+        self._alike: dict[object, list[Layout]] = {}
+        self._met: dict[int, tuple[Layout, Layout]] = {}
+
+    def shared(self, part: Part) -> Part:
+        """The part with the first layout met that agrees with its own."""
+        own = part.layout
+        if id(own) not in self._met:  # kept beside its like, so that no other layout gets its number
+            self._met[id(own)] = (own, self._first_like(part.name, own))
+        first = self._met[id(own)][1]
+        return part if first is own else replace(part, layout=first)
+
+    def _first_like(self, name: str, layout: Layout) -> Layout:
+        alike = self._alike.setdefault((name, layout.variable, layout.quantity, layout.grid.shape), [])
+        for known in alike[:MAX_ALIKE]:
+            if layout.agrees_with(known) is None and layout.synthetic == known.synthetic and layout.zr == known.zr:
+                return known
+        alike.append(layout)
+        return layout
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as problem:
-        raise UnreadableInput(folder, problem.strerror or str(problem)) from problem
-    for entry in entries:
-        if _ignored(entry):
-            continue
-        if entry.is_dir():
-            if entry.is_symlink():  # it may lead back to where we are
-                continue
-            yield from _walk(entry) if recognise(Probe(entry)) is None else [entry]
-        elif entry.is_file():
-            yield entry
+def _is_joined(name: str) -> bool:
+    """Whether the reader puts files together, so that it wants to see each."""
+    return hasattr(catalogue.load("reader", name), "join")
 
 
-@dataclass(frozen=True)
-class _Scanned:
-    """A file's frames; files that agree hold the same layout, so that 100,000 of them hold one grid."""
-
-    name: str
-    path: Path
-    layout: Layout
-    frames: tuple[FrameRef, ...]
-    skipped: tuple[Skipped, ...] = ()
-
-
-def _shared(layouts: dict[object, list[Layout]], name: str, layout: Layout) -> Layout:
-    """The first layout met that agrees with this one. Only layouts alike in kind and size are compared, and no
-    more than a few of those, so that a folder of strangers takes no longer."""
-    alike = layouts.setdefault((name, layout.variable, layout.quantity, layout.grid.shape), [])
-    for known in alike[:MAX_ALIKE]:
-        if layout.agrees_with(known) is None and layout.synthetic == known.synthetic and layout.zr == known.zr:
-            return known
-    alike.append(layout)
-    return layout
-
-
-def _joined(scans: list[_Scanned]) -> list[_Scanned]:
+def _joined(scans: list[Part]) -> list[Part]:
     """Volumes whose sweeps lie in several files, put together by their reader; all else as it is."""
-    out: list[_Scanned] = []
+    out: list[Part] = []
     for name in dict.fromkeys(scanned.name for scanned in scans):
         own = [scanned for scanned in scans if scanned.name == name]
         join = getattr(catalogue.load("reader", name), "join", None)
@@ -228,11 +288,11 @@ def _joined(scans: list[_Scanned]) -> list[_Scanned]:
             out += own
             continue
         joined = join([Scan(scanned.layout, scanned.frames, scanned.skipped) for scanned in own])
-        out += [_Scanned(name, scan.frames[0].path, scan.layout, scan.frames, scan.skipped) for scan in joined]
+        out += [Part(name, scan.frames[0].path, scan.layout, scan.frames, scan.skipped) for scan in joined]
     return out
 
 
-def _assemble(wanted: list[Path], scans: list[_Scanned], skipped: list[Skipped]) -> RadarSequence:
+def _assemble(wanted: list[Path], scans: list[Part], skipped: list[Skipped]) -> RadarSequence:
     """The format and grid of most frames make the archive; the first met wins among equals."""
     votes: Counter[tuple[str, int]] = Counter()
     for scanned in scans:
@@ -256,15 +316,16 @@ def _assemble(wanted: list[Path], scans: list[_Scanned], skipped: list[Skipped])
     return RadarSequence(layout, frames, partial(read_frame, most), tuple(skipped), _name_of(wanted))
 
 
-def _keep(refs: dict[datetime, FrameRef], scanned: _Scanned) -> Iterable[Skipped]:
+def _keep(refs: dict[datetime, FrameRef], scanned: Part) -> Iterable[Skipped]:
     """Takes over the frames of new times; a file is named once, however many of its times are known."""
-    others = {refs[ref.time].path: None for ref in scanned.frames
-              if ref.time in refs and refs[ref.time].path != scanned.path}
+    others: dict[Path, dict[Path, None]] = {}
     for ref in scanned.frames:
-        refs.setdefault(ref.time, ref)
-    if others:
-        names = ", ".join(path.name for path in list(others)[:3])
-        yield Skipped(str(scanned.path), f"same time as {names}")
+        first = refs.setdefault(ref.time, ref)
+        if first is not ref and first.path != ref.path:
+            others.setdefault(ref.path, {})[first.path] = None
+    for path, known in others.items():
+        names = ", ".join(other.name for other in list(known)[:3])
+        yield Skipped(str(path), f"same time as {names}")
 
 
 def _misfit(name: str, most: str, layout: Layout, expected: Layout) -> str | None:
