@@ -17,7 +17,8 @@ from engine.archives import open_archive
 from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.forecast_file import ForecastHeader, ForecastWriter
-from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
+from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
+from engine.jobs import weights
 from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
@@ -64,16 +65,20 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     """
     began = time.perf_counter()
     _check(request)
-    forecaster: Forecaster = catalogue.load("forecaster", request.forecaster)()
+    forecaster = weights.forecaster(request.forecaster)
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
     inputs = gather(sequence, request, forecaster.min_inputs, scope, getattr(forecaster, "reads_packed", False))
+    notes = getattr(forecaster, "notes", None)
+    for note in notes(inputs) if notes else ():
+        yield Warned(note)
     place = device.choose(request.device)
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
     leads: list[float] = []
-    for event in _deliver(frames, sequence, inputs, request, scope):
+    sha256 = str(getattr(forecaster, "weights_sha256", ""))
+    for event in _deliver(frames, sequence, inputs, request, scope, sha256):
         scope.token.check()
         if isinstance(event, FrameReady):
             leads.append(event.lead_minutes)
@@ -141,12 +146,12 @@ def _complaints(request: ForecastRequest, sequence: RadarSequence) -> Iterator[E
 
 
 def _deliver(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
-             request: ForecastRequest, scope: Scope) -> Iterator[Event]:
+             request: ForecastRequest, scope: Scope, sha256: str) -> Iterator[Event]:
     """The frames as events, written to the output file on their way."""
     if request.output is None:
         yield from _events(frames, sequence, inputs, request, scope)
         return
-    with ForecastWriter(request.output, header(sequence, inputs, request)) as writer:
+    with ForecastWriter(request.output, header(sequence, inputs, request, sha256)) as writer:
         for event in _events(frames, sequence, inputs, request, scope):
             if isinstance(event, FrameReady):
                 writer.write(event.lead_minutes, unpacked(event.rain_rate))
@@ -188,15 +193,23 @@ def _tally(truth: AnyField, predicted: Field, zr: ZR, bins: RainBins, token: Can
     return replace(total, frames=int(total.pixels > 0))
 
 
-def header(sequence: RadarSequence, inputs: Inputs, request: ForecastRequest) -> ForecastHeader:
-    """What the forecast file says about its origin."""
+def header(sequence: RadarSequence, inputs: Inputs, request: ForecastRequest, sha256: str = "") -> ForecastHeader:
+    """What the forecast file of a request says about its origin."""
+    return header_for(sequence, request.forecaster, inputs.reference_time, len(inputs.frames),
+                      deblurrer=request.deblurrer or "", downscaler=request.downscaler or "", sha256=sha256,
+                      members=request.members)
+
+
+def header_for(sequence: RadarSequence, forecaster: str, reference_time: datetime, inputs: int, *,
+               deblurrer: str = "", downscaler: str = "", sha256: str = "", members: int = 1) -> ForecastHeader:
+    """The same for a forecast that is there already, as one that a window shows. inputs: number of input frames."""
     return ForecastHeader(
-        grid=inputs.grid, zr=inputs.zr, reference_time=inputs.reference_time, step_minutes=inputs.step_minutes,
-        forecaster=request.forecaster, deblurrer=request.deblurrer or "", downscaler=request.downscaler or "",
-        weights_sha256="", title=f"{request.forecaster} forecast from {sequence.name}",
+        grid=sequence.grid, zr=sequence.zr, reference_time=reference_time,
+        step_minutes=sequence.step_minutes or 0.0, forecaster=forecaster, deblurrer=deblurrer, downscaler=downscaler,
+        weights_sha256=sha256, title=f"{forecaster} forecast from {sequence.name}",
         source=sequence.layout.source or sequence.layout.format, synthetic=sequence.layout.synthetic,
-        history=f"stormdeck {__version__}: {request.forecaster}, {len(inputs.frames)} input frames",
-        members=request.members if request.members > 1 else None)
+        history=f"stormdeck {__version__}: {forecaster}, {inputs} input frames",
+        members=members if members > 1 else None)
 
 
 def peak_rss_mb() -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import catalogue
+from engine.jobs import weights
 from engine.jobs.events import Event, Finished
 from engine.jobs.scope import Scope
 
@@ -26,4 +27,5 @@ def run(request: ModelsRequest, scope: Scope) -> Iterator[Event]:
 def describe(row: catalogue.Row) -> dict[str, Any]:
     """One entry. ``weights`` is null for a model that has none or needs none."""
     return {"name": row.name, "kind": row.kind, "title": row.title, "family": row.family,
-            "parameters": row.parameters, "weights": None, "needs": list(row.needs)}
+            "parameters": row.parameters,
+            "weights": weights.describe(row.name) if row.parameters else None, "needs": list(row.needs)}
