@@ -1,7 +1,7 @@
 """CF metadata in Zarr stores (version 2 and 3; a folder, or a zip of one): the logic of the CF NetCDF reader.
 
 Dimensions come from ``dimension_names`` (version 3) or ``_ARRAY_DIMENSIONS`` (version 2, as xarray writes them). No
-data is ``_FillValue`` or ``missing_value``; in version 2, where xarray keeps it there, the array's own ``fill_value`` too.
+data is ``_FillValue`` or ``missing_value``; in version 2, where xarray keeps it there, the array's own ``fill_value``.
 """
 
 from __future__ import annotations
