@@ -114,6 +114,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "info", "Describe an archive", "engine.jobs.info:run", "files"),
     Row("job", "models", "List the models", "engine.jobs.models:run", "files"),
     Row("job", "verify", "Score forecasts", "engine.jobs.verify:run", "files"),
+    Row("job", "benchmark", "Benchmark", "engine.jobs.benchmark:run"),
     Row("job", "sample", "Write a synthetic storm", "engine.jobs.sample:run", "files"),
     Row("job", "export", "Export frames", "engine.jobs.export:run", "files"),
     Row("job", "convert", "Convert an archive", "engine.jobs.convert:run", "files"),

@@ -194,6 +194,120 @@ def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
     return answer("export", request, as_json, printing.plain)
 
 
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers, separated by commas."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self.name.count(",") + 1:
+            self.fail(f"'{value}' is not of the form {self.name}", param, ctx)
+        return numbers
+
+
+@cli.command()
+@paths_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=".nc or .zarr.")
+@click.option("--crop", type=Numbers("W,S,E,N"), help="Degrees of longitude and latitude.")
+@click.option("--pixel-km", type=click.FloatRange(0.01, 100), help="Pixel size, averaged by area if larger.")
+@click.option("--crs", help="Projection, such as EPSG:3035 or a PROJ string.")
+@click.option("--method", type=click.Choice(["mean", "max", "bilinear", "nearest"]), help="How pixels are resampled.")
+@click.option("--step", type=click.FloatRange(1, 1440 * 31), help="Minutes; mean rain rate over each step.")
+@click.option("--fill", type=click.Choice(["refuse", "nearest", "linear"]), help="What becomes of gaps.")
+@click.option("--zr", type=Numbers("a,b"), help="Another Z-R pair.")
+@click.option("--mask", type=click.Path(path_type=Path), help="An outlier mask, as 'denoise' writes it.")
+@click.option("--clutter-filter", is_flag=True, help="Weak echo becomes none.")
+@json_option
+def convert(*, paths: tuple[Path, ...], output: Path, crop: tuple[float, float, float, float] | None,
+            pixel_km: float | None, crs: str | None, method: Any, step: float | None, fill: str | None,
+            zr: tuple[float, float] | None, mask: Path | None, clutter_filter: bool, as_json: bool) -> int:
+    """Write an archive as CF NetCDF or Zarr: cropped, resampled, filled, averaged over time."""
+    from engine.jobs.convert import Changes, ConvertRequest
+
+    changes = Changes(zr=zr, mask=mask, clutter_filter=clutter_filter, crop=crop, fill=fill, pixel_km=pixel_km,
+                      crs=crs, method=method, step_minutes=step)
+    return answer("convert", ConvertRequest(paths, output, changes), as_json, printing.plain)
+
+
+@cli.command()
+@paths_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the mask is written besides (.npz).")
+@json_option
+def denoise(*, paths: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
+    """Find the places of an archive that are clutter; the mask is kept and can be switched on in the window."""
+    from engine.jobs.denoise import DenoiseRequest
+
+    return answer("denoise", DenoiseRequest(paths, output), as_json, printing.plain)
+
+
+@cli.command()
+@paths_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The pack (.h5).")
+@click.option("--length", type=click.IntRange(2, 1000), default=25, show_default=True, help="Frames of a sequence.")
+@click.option("--stride", type=click.IntRange(1), help="Frames from one sequence to the next; its length if not given.")
+@click.option("--tile", type=click.IntRange(8), help="Cells along each side; the whole grid if not given.")
+@click.option("--threshold", type=click.FloatRange(0, min_open=True), default=0.5, show_default=True, help="mm/h.")
+@click.option("--least-rain", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of cells that reach the threshold.")
+@click.option("--most-missing", type=click.FloatRange(0, 1), default=1.0, show_default=True,
+              help="Share of cells without data that is allowed.")
+@click.option("--bits", type=click.Choice(["8", "16"]), default="8", show_default=True)
+@click.option("--split", type=Numbers("train,validation,test"), default="0.8,0.1,0.1", show_default=True,
+              help="Shares in time.")
+@click.option("--validation-from", type=Moment(), help="Instead of shares: where validation begins.")
+@click.option("--test-from", type=Moment(), help="Instead of shares: where test begins.")
+@json_option
+def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | None, tile: int | None,
+         threshold: float, least_rain: float, most_missing: float, bits: str, split: tuple[float, float, float],
+         validation_from: datetime | None, test_from: datetime | None, as_json: bool) -> int:
+    """Cut archives to sequences for training: each folder is an archive, files that are named belong to one."""
+    from engine.jobs.pack import PackRequest, PackSettings
+
+    if (validation_from is None) != (test_from is None):
+        raise WrongUsage("Name both --validation-from and --test-from, or neither.")
+    cuts = None if validation_from is None or test_from is None else (validation_from, test_from)
+    settings = PackSettings(length=length, stride=stride, tile=tile, threshold=threshold, least_rain=least_rain,
+                            most_missing=most_missing, bits=int(bits), split=split, cuts=cuts)
+    return answer("pack", PackRequest(paths, output, settings), as_json, printing.plain)
+
+
+@cli.command()
+@paths_argument
+@click.option("--forecasters", required=True, help="Names that 'models' lists, separated by commas.")
+@click.option("--protocol", type=click.Choice(["offline", "online"]), default="offline", show_default=True)
+@click.option("--inputs", type=click.IntRange(1), default=5, show_default=True, help="Input frames.")
+@click.option("--lead-times", type=click.IntRange(1), default=20, show_default=True, help="Frames to forecast.")
+@click.option("--every", type=click.IntRange(1), default=5, show_default=True, help="Frames between sequences.")
+@thresholds_option
+@click.option("--small-values", is_flag=True, help="Leave out pixels 1 to 70 of 255, as for HKO-7.")
+@click.option("--paper-outputs", is_flag=True,
+              help="Score one-step predictions of the inputs too (DB-RNN and FFL papers); not comparable otherwise.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many sequences of each archive.")
+@click.option("--work", type=click.Path(path_type=Path), help="Keeps results; a killed run goes on from it.")
+@click.option("--table", type=click.Path(path_type=Path), multiple=True, help="Also write .csv, .md or .tex.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, inputs: int, lead_times: int, every: int,
+              thresholds: tuple[float, ...], small_values: bool, paper_outputs: bool, limit: int | None,
+              work: Path | None, table: tuple[Path, ...], device: str, seed: int, as_json: bool) -> int:
+    """The HKO-7 protocol over whole archives (each PATH is one): the same sequences for every forecaster."""
+    from engine.jobs.benchmark import BenchmarkRequest
+
+    request = BenchmarkRequest(
+        archives=tuple((path,) for path in paths), forecasters=tuple(forecasters.split(",")), protocol=protocol,
+        inputs=inputs, lead_times=lead_times, every=every, thresholds=thresholds, small_values=small_values,
+        paper_outputs=paper_outputs, device=device, seed=seed, work=work, limit=limit, tables=table)
+    return answer("benchmark", request, as_json, printing.benchmark)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the contract's exit code and never raises."""
     try:

@@ -59,6 +59,15 @@ def verify(result: dict[str, Any]) -> None:
         _table(score.upper(), columns, rows)
 
 
+def benchmark(result: dict[str, Any]) -> None:
+    """CSI and HSS: a row per forecaster, a column per threshold, means over lead times."""
+    columns = ["forecaster"] + [f">= {t:g} mm/h" for t in result["thresholds_mm_h"]]
+    for score in ("csi", "hss"):
+        rows = [[name, *(_show(value) for value in scores["mean"][score])]
+                for name, scores in result["forecasters"].items()]
+        _table(f"{score.upper()}, {result['protocol']}, {result['outputs']}", columns, rows)
+
+
 def _show(value: Any) -> str:
     if value is None:
         return "-"

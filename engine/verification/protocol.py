@@ -8,9 +8,10 @@ begins, and may learn from what it was handed before it predicts.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def episodes(sequence: RadarSequence) -> tuple[range, ...]:
     times, step = sequence.times, sequence.step
     breaks = [i for i in range(1, len(times)) if abs((times[i] - times[i - 1]) - step) > step * 0.2]
     edges = [0, *breaks, len(times)]
-    return tuple(range(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(range(a, b) for a, b in itertools.pairwise(edges))
 
 
 def trials(sequence: RadarSequence, setting: Setting) -> Iterator[Trial]:
@@ -71,6 +72,7 @@ def trials(sequence: RadarSequence, setting: Setting) -> Iterator[Trial]:
             shown = end
 
 
+@runtime_checkable
 class OnlineModel(Protocol):
     """What algorithm 1 asks of a model, in this order for each segment."""
 
