@@ -13,7 +13,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint screenshot environment environment-dev python clean
+.PHONY: help run test fuzz lint screenshot environment environment-dev python clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: environment  ## set up everything and open the workstation on the sample st
 test: environment-dev  ## set up everything and run the tests
 	@$(VENV_PYTHON) packaging/system_libraries.py >/dev/null
 	QT_QPA_PLATFORM=offscreen $(VENV_PYTHON) -m pytest
+
+fuzz: environment-dev  ## open thousands of damaged files of every format (hours; FUZZ_COUNT=300 for fewer)
+	QT_QPA_PLATFORM=offscreen $(VENV_PYTHON) -m pytest tests/fuzz --slow -o log_cli=true -o log_cli_level=INFO
 
 lint: environment-dev  ## ruff, mypy and the import contracts
 	$(VENV_PYTHON) -m ruff check .

@@ -1,9 +1,8 @@
-"""The readers on tiny built files: values by hand, variants of the formats, hostile input."""
+"""The readers on tiny built files: values by hand, variants of the formats, hostile input (more in tests/fuzz)."""
 
 from __future__ import annotations
 
 import pickle
-import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from pyproj import Transformer
 
 from engine.archives import open_archive
 from engine.errors import UnreadableInput
-from engine.radar.sequence import RadarSequence
 from engine.radar.units import NO_ECHO_DBZ, Quantity
 from tests import builders
 
@@ -233,41 +231,3 @@ def test_cf_does_not_take_wind_for_rain(tmp_path: Path) -> None:
                        standard_name="eastward_wind")
     with pytest.raises(UnreadableInput, match="no variable"):
         open_archive(path)
-
-
-def harmless(path: Path) -> None:
-    """Opens and reads; only UnreadableInput may come out."""
-    try:
-        sequence: RadarSequence = open_archive(path)
-        for k in range(len(sequence)):
-            sequence.native(k)
-    except UnreadableInput:
-        pass
-
-
-def damaged(good: bytes, draw: random.Random) -> bytes:
-    """Cut short or with wrong bytes. (Damage inside the heap of HDF5's text of variable length can keep the HDF5
-    library itself busy for ever, which no reader can prevent; the built files have text of fixed length.)"""
-    if draw.random() < 0.3:
-        return good[: draw.randrange(1, len(good))]
-    bad = bytearray(good)
-    for _ in range(draw.choice((1, 4, 32))):
-        bad[draw.randrange(len(bad))] = draw.randrange(256)
-    return bytes(bad)
-
-
-@pytest.mark.parametrize("which", FORMATS)
-def test_damaged_files_raise_nothing_else(tmp_path: Path, which: str) -> None:
-    good, draw = build(tmp_path, which).read_bytes(), random.Random(which)
-    for _ in range(30):
-        (tmp_path / "bad").write_bytes(damaged(good, draw))
-        harmless(tmp_path / "bad")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("which", FORMATS)
-def test_many_damaged_files_raise_nothing_else(tmp_path: Path, which: str) -> None:
-    good, draw = build(tmp_path, which).read_bytes(), random.Random(f"many {which}")
-    for _ in range(300):
-        (tmp_path / "bad").write_bytes(damaged(good, draw))
-        harmless(tmp_path / "bad")

@@ -1,0 +1,1 @@
+"""Every reader on damaged files: nothing but the contract's error, in bounded time and memory."""

@@ -1,0 +1,198 @@
+"""Small good files of every reader, to be damaged: built from the published layouts, or real ones."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from tests import builders
+from tests.engine import image_builders, radolan_files
+from tests.engine.test_forecast_file import HEADER
+from tests.engine.test_forecast_file import write as forecast_file
+from tests.engine.test_hko7 import archive as hko7
+from tests.engine.test_image_folder import folder_of
+from tests.engine.test_iris_products import product as iris
+from tests.engine.test_meteonet import NORTH_WEST, maps, times
+from tests.engine.test_mrms import message
+from tests.engine.test_polar import cfradial, codes, odim_polar
+from tests.engine.test_sevir import archive as sevir
+from tests.engine.test_taasrad19 import DAY, ascii_grid, run
+
+Build = Callable[[Path], Path]
+"""Writes into an empty folder and returns what is to be opened; every file in the folder may be damaged."""
+NOON = datetime(2020, 7, 1, 12, 0, tzinfo=UTC)
+CODES = np.array([[0, 1, 2, 255], [10, 20, 30, 40], [0, 0, 100, 254]], np.uint8)
+FMI_PGM = b"""P5
+# obstime 202007011200
+# param CorrectedReflectivity
+# projection radar {
+# type stereographic
+# centrallongitude 25
+# centrallatitude 90
+# truelatitude 60
+# bottomleft 18.600000 57.930000
+# topright 34.903000 69.005000
+# }
+8 12
+255
+"""
+
+
+def _text(value: object) -> object:
+    """HDF5 text of variable length, as h5py writes it unless told otherwise."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _odim(folder: Path) -> Path:
+    return builders.odim(folder / "a.h5", [CODES, CODES], [NOON, NOON + timedelta(minutes=5)])
+
+
+def _odim_text(folder: Path) -> Path:
+    return builders.odim(folder / "a.h5", [CODES], [NOON], wrap=_text)
+
+
+def _knmi(folder: Path) -> Path:
+    return builders.knmi(folder / "a.h5", CODES.astype(np.uint16), NOON)
+
+
+def _swiss(folder: Path) -> Path:
+    indices = np.zeros((640, 710), np.uint8)
+    indices[5, 7], indices[0, 0] = 100, 255
+    return builders.meteoswiss(folder / "a.gif", indices, NOON)
+
+
+def _netcdf(form: str) -> Build:
+    return lambda folder: builders.cf(folder / "a.nc", CODES[None].astype("f4"), [NOON], form=form)
+
+
+def _forecast(folder: Path) -> Path:
+    return forecast_file(folder / "a.nc", HEADER)
+
+
+def _bytes(name: str, content: Callable[[], bytes]) -> Build:
+    def build(folder: Path) -> Path:
+        (folder / name).write_bytes(content())
+        return folder / name
+
+    return build
+
+
+def _radolan(folder: Path) -> Path:
+    words = np.arange(900 * 900, dtype=np.uint16).reshape(900, 900) % 300
+    path = radolan_files.composite(folder / "plain", words, NOON)
+    (folder / "a.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+    path.unlink()
+    return folder / "a.gz"
+
+
+def _radolan_runs(folder: Path) -> Path:
+    classes = np.zeros((460, 460), np.uint8)
+    classes[:, :5], classes[100, 20:90] = 255, 4
+    return radolan_files.runs(folder / "a", classes, NOON)
+
+
+def _radolan_ascii(folder: Path) -> Path:
+    return radolan_files.ascii_grid(folder / "RW_20200701-1150.asc", np.zeros((900, 900), np.int64))
+
+
+def _rydl(folder: Path) -> Path:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("202007011200", data=np.zeros((900, 900), np.float32), compression="gzip")
+    return folder / "a.h5"
+
+
+def _geotiff(folder: Path) -> Path:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550] = (1000.0, 1000.0, 0.0)
+    tags[33922] = (0.0, 0.0, 0.0, 100_000.0, 7_000_000.0, 0.0)
+    tags[34735] = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 3067)
+    for tag, kind in ((33550, 12), (33922, 12), (34735, 3)):
+        tags.tagtype[tag] = kind
+    tags[270], tags[306] = "rain rate mm/h", "2020:07:01 12:00:00"
+    Image.fromarray(np.arange(120, dtype=np.float32).reshape(10, 12)).save(
+        folder / "rainrate_202007011200.tif", tiffinfo=tags, compression="tiff_adobe_deflate")
+    return folder / "rainrate_202007011200.tif"
+
+
+def _polar(folder: Path) -> Path:
+    return odim_polar(folder / "a.h5", {0.5: codes(1, 90, 40), 1.5: codes(2, 90, 40)}, NOON)
+
+
+def _cfradial(folder: Path) -> Path:
+    return cfradial(folder / "a.nc", codes(3, 90, 40).astype(np.float32), NOON)
+
+
+def _iris(folder: Path) -> Path:
+    return iris(folder / "a", CODES)
+
+
+def _meteonet(folder: Path) -> Path:
+    return image_builders.meteonet(folder / "rainfall_NW_2016_08.3.npz", maps(NORTH_WEST, -1, 0, 1, 250), times(0))
+
+
+def _taasrad19(folder: Path) -> Path:
+    return image_builders.taasrad19(folder / "20161101.hdf5", [(DAY, run(2, 20.1))])
+
+
+BUILT: Mapping[str, Build] = {
+    "odim": _odim,
+    "odim-text": _odim_text,
+    "knmi": _knmi,
+    "meteoswiss": _swiss,
+    "netcdf3": _netcdf("NETCDF3_CLASSIC"),
+    "netcdf3-64": _netcdf("NETCDF3_64BIT_OFFSET"),
+    "netcdf4": _netcdf("NETCDF4"),
+    "forecast": _forecast,
+    "radolan": _radolan,
+    "radolan-runs": _radolan_runs,
+    "radolan-ascii": _radolan_ascii,
+    "rydl": _rydl,
+    "fmi-pgm": _bytes("a.pgm", lambda: FMI_PGM + bytes(range(96))),
+    "grib-png": _bytes("a.grib2", lambda: message(CODES.astype(np.uint16))),
+    "grib-simple": _bytes("a.grib2", lambda: message(CODES.astype(np.uint16), template=0)),
+    "grib-eccodes": _bytes("a.grib2", lambda: message(CODES.astype(np.uint16), template=0, bitmap=CODES != 0)),
+    "geotiff": _geotiff,
+    "odim-polar": _polar,
+    "cfradial": _cfradial,
+    "iris-product": _iris,
+    "meteonet": _meteonet,
+    "sevir": sevir,
+    "taasrad19": _taasrad19,
+    "taasrad19-ascii": _bytes("Cmaz_cmaZ_20161101_0325.ascii", lambda: ascii_grid(np.full((480, 480), -99.0))),
+    "image-folder": folder_of,
+    "hko7": hko7,
+}
+
+REAL: Mapping[str, str] = {
+    "rainfields": "bom-prcp-c10/*/*.nc",
+    "cfradial-rhi": "cfradial/*.nc",
+    "dx": "dwd-dx/*/*.gz",
+    "radvor": "dwd-radvor/*/*.gz",
+    "fmi-pgm": "fmi-pgm/*/*.gz",
+    "iris": "iris/*.gz",
+    "knmi": "knmi/*/*.h5",
+    "aqc": "mch-aqc/*/*.gif",
+    "odim-polar": "odim-polar/*/*.h5",
+    "rainbow": "rainbow/*.vol",
+    "uf": "uf/*.gz",
+    "nexrad": "nexrad/*/*_V06",
+    "opera": "opera/*/*.hdf",
+    "geotiff": "fmi-geotiff/*/*.tif",
+}
+"""The smallest file that a pattern finds below the folder of real archives."""
+
+
+def real(folder: Path, data: Path, name: str) -> Path:
+    """A copy under its own name. Raises FileNotFoundError if there is none."""
+    found = sorted(data.glob(REAL[name]), key=lambda path: path.stat().st_size)
+    if not found:
+        raise FileNotFoundError(f"nothing like {REAL[name]}")
+    copy = folder / found[0].name
+    copy.write_bytes(found[0].read_bytes())
+    return copy
