@@ -175,8 +175,10 @@ def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
     """One frame through the named reader. Raises UnreadableInput, Cancelled."""
     if not guard.is_needed(name, ref.path):
         return read_directly(name, ref, layout)
+    reader = catalogue.load("reader", name)
     seconds = guard.READ_SECONDS + guard.READ_SECONDS_PER_CELL * math.prod(layout.grid.shape)
-    with guard.at_hand(ref.path, not getattr(catalogue.load("reader", name), "READS_WRAPPED", False)) as copies:
+    seconds += getattr(reader, "READ_SECONDS_PER_BYTE", 0.0) * wrapped.real_file(ref.path).stat().st_size
+    with guard.at_hand(ref.path, not getattr(reader, "READS_WRAPPED", False)) as copies:
         return guard.call(read_directly, name, ref, layout, path=ref.path, seconds=seconds, kind=f"read {name}",
                           copies=copies)
 

@@ -24,6 +24,8 @@ from engine.radar.units import Quantity
 TITLE = "polar radar data"
 READS_WRAPPED = True
 """A volume may lie in several compressed files."""
+READ_SECONDS_PER_BYTE = 4e-6
+"""Time that a read may take beyond what all readers have: xradar decodes 2 to 3 MB a second on an idle machine."""
 TAKES_OPTIONS = True
 """``scan`` takes :class:`~engine.radar.gridding.PolarOptions`."""
 
@@ -57,8 +59,7 @@ def join(scans: Sequence[Scan]) -> list[Scan]:
     groups: dict[object, list[Scan]] = {}
     for scan_ in scans:
         outline = scan_.frames[0].key.outline
-        alone = len(outline.sweeps) == 1
-        groups.setdefault((outline.format, outline.moment, _near(outline.site)) if alone else id(scan_),
+        groups.setdefault((outline.format, outline.moment, _near(outline.site)) if outline.single else id(scan_),
                           []).append(scan_)
     return [joined for group in groups.values() for joined in (group if len(group) == 1 else _volumes(group))]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.archives import nexrad_records
 from engine.archives.polar_volume import Outline, SweepHead, reflectivity_law
 from engine.archives.probe import Probe
 from engine.archives.reader import MAX_CELLS
@@ -41,7 +42,9 @@ RAW_PRODUCT = 15
 
 @dataclass(frozen=True)
 class Format:
-    """opener: xradar's function. in_memory: it takes the bytes, so that it leaves no file open.
+    """opener: xradar's function. in_memory: it takes the bytes, so that it leaves no file open. unpack: what is done
+    to these before (the second argument: only the beginning). first: options that give the first sweep alone, where
+    a scan of the file would take seconds otherwise.
     nothing, missing: stored codes for no echo and no data; low: values below are no echo; high: above are no data."""
 
     name: str
@@ -52,6 +55,12 @@ class Format:
     nothing: float | None = None
     missing: float | None = None
     high: float | None = None
+    unpack: Callable[[bytes, bool], bytes] | None = None
+    first: Mapping[str, Any] | None = None
+
+
+def _nexrad_messages(content: bytes, only_first: bool) -> bytes:
+    return nexrad_records.unpacked(content, nexrad_records.SCANNED_RECORDS if only_first else None)
 
 
 def _is_nexrad(probe: Probe) -> bool:
@@ -102,8 +111,9 @@ def _uf_header(record: bytes) -> bool:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("nexrad", "NEXRAD Level II", "open_nexradlevel2_datatree", _is_nexrad, True, nothing=0.0, missing=1.0),
-    Format("iris", "IRIS RAW", "open_iris_datatree", _is_iris, True, high=95.0),
+    Format("nexrad", "NEXRAD Level II", "open_nexradlevel2_datatree", _is_nexrad, True, nothing=0.0, missing=1.0,
+           unpack=_nexrad_messages, first={"incomplete_sweep": "pad"}),
+    Format("iris", "IRIS RAW", "open_iris_datatree", _is_iris, True, high=95.0, first={"sweep": [0]}),
     Format("rainbow", "Rainbow 5", "open_rainbow_datatree", _is_rainbow, nothing=0.0),
     Format("uf", "Universal Format", "open_uf_datatree", _is_uf, True),
     Format("cfradial2", "CfRadial 2", "open_cfradial2_datatree", _is_cfradial2),
@@ -117,13 +127,14 @@ def format_of(probe: Probe) -> Format | None:
 
 def outline(path: Path, known: Format) -> Outline:
     """Raises UnreadableInput, for RHI too."""
-    with _opened(path, known) as tree:
+    with _opened(path, known, known.first is not None) as tree:
         turning = _turning(path, known, tree)
         moment = _moment(path, known, turning)
         heads = tuple(_head(name, node) for name, node in turning if moment in node)
         source = next((str(tree.attrs[name]) for name in ("instrument_name", "site_name", "institution", "source")
                        if str(tree.attrs.get(name) or "None") != "None"), "")
-        return Outline(known.title, moment, _site(tree, turning[0][1]), _time(tree, heads), heads, source[:500])
+        return Outline(known.title, moment, _site(tree, turning[0][1]), _time(tree, heads), heads, source[:500],
+                       complete=known.first is None)
 
 
 def sweeps(path: Path, known: Format, moment: str) -> list[Sweep]:
@@ -133,7 +144,7 @@ def sweeps(path: Path, known: Format, moment: str) -> list[Sweep]:
 
 
 @contextmanager
-def _opened(path: Path, known: Format) -> Iterator[Any]:
+def _opened(path: Path, known: Format, only_first: bool = False) -> Iterator[Any]:
     """xradar's tree of sweeps, closed at the end; all that it throws at damaged files becomes an UnreadableInput."""
     opener = _opener(path, known)
     if path.stat().st_size > MAX_BYTES:
@@ -142,7 +153,9 @@ def _opened(path: Path, known: Format) -> Iterator[Any]:
         warnings.simplefilter("ignore")  # the library's own, about names and options
         _check_sizes(path, known)
         source: Any = path.read_bytes() if known.in_memory else str(path)
-        tree = opener(source, mask_and_scale=False)
+        if known.unpack is not None:
+            source = known.unpack(source, only_first)
+        tree = opener(source, mask_and_scale=False, **(known.first or {} if only_first else {}))
         try:
             yield tree
         finally:

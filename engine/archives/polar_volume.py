@@ -33,7 +33,7 @@ class SweepHead:
 class Outline:
     """What a polar file holds: the sweeps that turn (RHI are left out), and the moment that is shown of them.
 
-    time: the nominal time of the volume.
+    time: the nominal time of the volume. complete: False where only the first sweep has been looked at.
     """
 
     format: str
@@ -45,6 +45,12 @@ class Outline:
     zr: ZR = MARSHALL_PALMER
     zr_source: str = "assumed: Marshall-Palmer"
     synthetic: bool = False
+    complete: bool = True
+
+    @property
+    def single(self) -> bool:
+        """Whether the file holds one sweep, which may be part of a volume."""
+        return self.complete and len(self.sweeps) == 1
 
     @property
     def lowest(self) -> SweepHead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import math
@@ -18,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine import commands
-from engine.archives import dx, open_archive, polar_formats
+from engine.archives import dx, nexrad_records, open_archive, polar, polar_formats
 from engine.archives import odim_polar as odim_polar_reader
 from engine.archives.opening import recognise
 from engine.archives.probe import Probe
@@ -267,9 +268,9 @@ def test_without_the_library_the_line_that_installs_it_is_named(tmp_path: Path,
     monkeypatch.setitem(sys.modules, "xradar", None)
     path = cfradial(tmp_path / "a.nc", np.zeros((360, 60), np.float32), NOON)
     with pytest.raises(UnreadableInput) as caught:
-        open_archive(path)
+        polar.scan(path)
     assert 'pip install "stormdeck[polar]"' in caught.value.advice
-    assert len(open_archive(odim_polar(tmp_path / "b.h5", {0.5: codes(1)}, NOON))) == 1  # ODIM needs none
+    assert len(polar.scan(odim_polar(tmp_path / "b.h5", {0.5: codes(1)}, NOON)).frames) == 1  # ODIM needs none
 
 
 HEADS = {"nexrad": b"AR2V0006.001" + bytes(12), "iris": b"\x1b\x00\x08\x00" + bytes(8) + b"\x1a\x00" + bytes(10)
@@ -288,6 +289,21 @@ def test_a_head_without_a_body_is_refused(tmp_path: Path, name: str) -> None:
             warnings.simplefilter("error")
             with pytest.raises(UnreadableInput):
                 open_archive(path).native(0)
+
+
+def test_nexrad_records_are_unpacked_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    header, parts = b"AR2V0006.001" + bytes(12), [b"one" * 9, b"two" * 5, b"three"]
+    packed = [bz2.compress(part) for part in parts]
+    lengths = [len(packed[0]), len(packed[1]), -len(packed[2])]
+    content = header + b"".join(n.to_bytes(4, "big", signed=True) + p for n, p in zip(lengths, packed, strict=True))
+    assert nexrad_records.unpacked(content) == header + b"".join(parts)
+    assert nexrad_records.unpacked(content, 2) == header + parts[0] + parts[1]
+    assert nexrad_records.unpacked(header + b"plain messages") == header + b"plain messages"
+    with pytest.raises(ValueError, match="cut short"):
+        nexrad_records.unpacked(content[:-3])
+    monkeypatch.setattr(nexrad_records, "MAX_UNPACKED", 30)
+    with pytest.raises(ValueError, match="absurdly large"):
+        nexrad_records.unpacked(content)
 
 
 def test_odim_cut_short_or_flipped_never_crashes(tmp_path: Path) -> None:
