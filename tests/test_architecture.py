@@ -64,6 +64,7 @@ ROOMS = {
     "engine.__main__": Room(("engine.commands",)),
     "app": Room(("engine.radar", "engine.catalogue", "engine.jobs", "engine.display", "resources"),
                 ("PySide6", "numpy", "platformdirs")),
+    "app.__main__": Room(("engine.device",), ("PySide6",)),
     "app.bridge": Room(("engine.catalogue", "engine.jobs", "engine.service"), ("PySide6",)),
     "app.plots": Room(("engine.radar", "engine.jobs", "engine.display", "resources"),
                       ("PySide6", "numpy", "pyqtgraph")),

@@ -113,7 +113,7 @@ class ArchiveIndex:
     database: sqlite3.Connection | None
     rows: dict[str, Row] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    _values: dict[str, object] = field(default_factory=dict)
+    _values: dict[str | None, object] = field(default_factory=dict)
     _new: list[Row] = field(default_factory=list)
     _new_texts: dict[str, str] = field(default_factory=dict)
     _written: float = field(default_factory=time.monotonic)
@@ -146,10 +146,14 @@ class ArchiveIndex:
 
     def _frame(self, path: Path, row: Row) -> FrameRef | None:
         """The one frame of a file, None where the row is not understood."""
+        text, layout, known = row[6], row[4], self._values
         try:
-            self._layout(row[4])
-            moment = _EPOCH + timedelta(0, 0, row[5] or 0)
-            return FrameRef(moment, path, None if row[6] is None else self._value(row[6]))
+            if layout not in known or (text is not None and text not in known):
+                self._layout(layout)
+                key = None if text is None else self._value(text)
+            else:
+                key = None if text is None else known[text]
+            return FrameRef(_EPOCH + timedelta(0, 0, row[5] or 0), path, key)
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,16 +14,14 @@ from numpy.typing import NDArray
 
 from engine import __version__
 from engine.errors import UnwritableOutput
+from engine.export.cf import EPOCH, define_place, seconds, variable
 from engine.export.whole import whole_file
 from engine.radar.forecast import ForecastHeader
-from engine.radar.grid import Grid
 from engine.radar.netcdf_lock import NETCDF_LOCK
 
 __all__ = ["ForecastHeader", "ForecastWriter"]
 
-_EPOCH = "seconds since 1970-01-01 00:00:00"
 _CHUNK = 512
-_ROWS = 256
 
 
 class ForecastWriter:
@@ -67,7 +64,7 @@ class ForecastWriter:
             with NETCDF_LOCK:
                 variables, at = self._file.variables, self._count
                 variables["lead_time"][at] = float(lead_minutes)
-                variables["time"][at] = _seconds(valid)
+                variables["time"][at] = seconds(valid)
                 if members is None:
                     variables["rain_rate"][at] = rain_rate
                 else:
@@ -90,10 +87,6 @@ class ForecastWriter:
                     raise UnwritableOutput(self.path, str(problem)) from problem
 
 
-def _seconds(time: datetime) -> float:
-    return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
-
-
 def _define(file: Any, header: ForecastHeader) -> None:
     """Dimensions, coordinates and attributes; everything but the lead times themselves."""
     ny, nx = header.grid.shape
@@ -102,19 +95,13 @@ def _define(file: Any, header: ForecastHeader) -> None:
     file.createDimension("x", nx)
     if header.members is not None:
         file.createDimension("member", header.members)
-        member = _variable(file, "member", "i4", ("member",), standard_name="realization", units="1",
-                           long_name="ensemble member")
+        member = variable(file, "member", "i4", ("member",), standard_name="realization", units="1",
+                          long_name="ensemble member")
         member[:] = np.arange(header.members)
     file.setncatts(_global_attributes(header))
     _define_times(file, header)
-    placed = _define_place(file, header.grid)
+    placed = define_place(file, header.grid)
     _define_rain_rate(file, header, placed)
-
-
-def _variable(file: Any, name: str, kind: str, dimensions: tuple[str, ...], **attributes: object) -> Any:
-    variable = file.createVariable(name, kind, dimensions, fill_value=False)
-    variable.setncatts(attributes)
-    return variable
 
 
 def _global_attributes(header: ForecastHeader) -> dict[str, Any]:
@@ -133,49 +120,13 @@ def _global_attributes(header: ForecastHeader) -> dict[str, Any]:
 
 
 def _define_times(file: Any, header: ForecastHeader) -> None:
-    _variable(file, "lead_time", "f8", ("lead_time",), standard_name="forecast_period", units="minutes",
-              long_name="time since the last observation")
-    _variable(file, "time", "f8", ("lead_time",), standard_name="time", units=_EPOCH, calendar="standard",
-              long_name="valid time (UTC)")
-    reference = _variable(file, "forecast_reference_time", "f8", (), standard_name="forecast_reference_time",
-                          units=_EPOCH, calendar="standard", long_name="time of the last observation (UTC)")
-    reference[...] = _seconds(header.reference_time)
-
-
-def _define_place(file: Any, grid: Grid) -> list[str]:
-    """The axes, the grid mapping and, where there is one, latitudes and longitudes, whose names it returns."""
-    names = (("longitude", "degrees_east", "latitude", "degrees_north") if grid.is_geographic
-             else ("projection_x_coordinate", "m", "projection_y_coordinate", "m"))
-    for axis, values, standard, unit in (("x", grid.x, *names[:2]), ("y", grid.y, *names[2:])):
-        _variable(file, axis, "f8", (axis,), standard_name=standard, units=unit, axis=axis.upper(),
-                  long_name=f"{axis} of the cell centres")[:] = values
-    if grid.projection is None:
-        return []
-    with warnings.catch_warnings():  # what CF cannot say stands in the WKT
-        warnings.simplefilter("ignore")
-        mapping = grid.projection.to_cf()
-    _variable(file, "crs", "i4", (), **{k: v for k, v in mapping.items() if v is not None})[...] = 0
-    dimensions = (("y",), ("x",)) if grid.is_geographic else (("y", "x"), ("y", "x"))
-    for name, kind, dims, unit in (("lat", "latitude", dimensions[0], "degrees_north"),
-                                   ("lon", "longitude", dimensions[1], "degrees_east")):
-        storage: dict[str, Any] = {"zlib": True, "complevel": 1, "shuffle": True} if len(dims) == 2 else {}
-        variable = file.createVariable(name, "f8" if len(dims) == 1 else "f4", dims, fill_value=False, **storage)
-        variable.setncatts({"units": unit, "long_name": f"{kind} of the cell centres"})
-        if not grid.is_geographic:  # there x and y bear the standard names, which CF gives only once
-            variable.standard_name = kind
-    _fill_lonlat(file, grid)
-    return ["lat", "lon"]
-
-
-def _fill_lonlat(file: Any, grid: Grid) -> None:
-    """In pieces: the coordinates of 24 million cells need not be held at once."""
-    lat, lon = file.variables["lat"], file.variables["lon"]
-    if grid.is_geographic:
-        lat[:], lon[:] = grid.y, grid.x
-        return
-    for start in range(0, grid.y.size, _ROWS):
-        rows = slice(start, start + _ROWS)
-        lon[rows], lat[rows] = grid.lonlat(*np.meshgrid(grid.x, grid.y[rows]))
+    variable(file, "lead_time", "f8", ("lead_time",), standard_name="forecast_period", units="minutes",
+             long_name="time since the last observation")
+    variable(file, "time", "f8", ("lead_time",), standard_name="time", units=EPOCH, calendar="standard",
+             long_name="valid time (UTC)")
+    reference = variable(file, "forecast_reference_time", "f8", (), standard_name="forecast_reference_time",
+                         units=EPOCH, calendar="standard", long_name="time of the last observation (UTC)")
+    reference[...] = seconds(header.reference_time)
 
 
 def _define_rain_rate(file: Any, header: ForecastHeader, placed: list[str]) -> None:

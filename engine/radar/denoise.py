@@ -226,7 +226,7 @@ def load_mask(path: Path) -> OutlierMask:
     """A mask of :func:`write_mask`, or HKO-7's ``mask_dat.npz``. Raises UnreadableInput."""
     tried = "an outlier mask"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             _check_sizes(path, stored.zip)
             outliers, outside = (np.asarray(stored[name]) for name in (_OUTLIER, _OUTSIDE))
             about = json.loads(str(stored["about"])) if "about" in stored else {}
