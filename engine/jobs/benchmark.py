@@ -87,10 +87,10 @@ def run(request: BenchmarkRequest, scope: Scope) -> Iterator[Event]:
         if not names:
             raise NotEnoughInput("No archive holds a gapless sequence of "
                                  f"{request.inputs} + {request.lead_times} frames.")
-        found = document(request, ledger, names)
+        answer = document(request, ledger, names)
         for path in request.tables:
-            _write_table(path, found)
-        yield Finished(found)
+            _write_table(path, answer)
+        yield Finished(answer)
 
 
 def _write_table(path: Path, found: dict[str, Any]) -> None:
