@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,8 +123,8 @@ def test_a_window_shows_every_cell() -> None:
 
 def test_compact_forecasts_and_their_scores_are_the_same() -> None:
     sequence, _ = archive(6)
-    plain, compact = (list(forecast(ForecastRequest(sequence=sequence, index=3, forecaster="persistence", lead_times=2,
-                                                    inputs=2, score=True, compact=wish), Scope())) for wish in (False, True))
+    wish = ForecastRequest(sequence=sequence, index=3, forecaster="persistence", lead_times=2, inputs=2, score=True)
+    plain, compact = (list(forecast(replace(wish, compact=kind), Scope())) for kind in (False, True))
     for one, other in zip(plain, compact, strict=True):
         if isinstance(one, FrameReady) and isinstance(other, FrameReady):
             assert isinstance(other.rain_rate, PackedField)
