@@ -47,7 +47,7 @@ ROWS: tuple[Row, ...] = (
     Row("reader", "mrms-grib2", "GRIB2 radar composite", "engine.archives.mrms"),
     Row("reader", "geotiff", "GeoTIFF", "engine.archives.geotiff"),
     Row("reader", "iris-product", "IRIS product", "engine.archives.iris_products"),
-    Row("reader", "polar", "polar radar data (ODIM, NEXRAD, CfRadial, IRIS, Rainbow, UF, DX)", "engine.archives.polar"),
+    Row("reader", "polar", "Polar radar data", "engine.archives.polar"),
     Row("reader", "cf-netcdf", "CF NetCDF", "engine.archives.cf_netcdf"),
     Row("reader", "cf-zarr", "CF Zarr", "engine.archives.cf_zarr"),
     Row("reader", "meteonet", "MeteoNet", "engine.archives.meteonet"),
