@@ -28,7 +28,7 @@ from typing import Any, TypeVar, cast
 
 from engine import cancel
 from engine.archives import wrapped
-from engine.archives.guarded_process import READY, Failure, Request, receive, send, serve
+from engine.archives.guarded_process import MOST_PATIENCE, READY, Failure, Request, receive, send, serve
 from engine.archives.unpacked import Key, store
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, UnreadableInput
@@ -104,6 +104,35 @@ def _guard_of(process: int) -> Guard:
     return guard
 
 
+@dataclass(frozen=True)
+class _Until:
+    """A limit of time. What the process stood in the queue for a processor does not count where the system tells
+    (Linux), so that a busy machine, one that trains a network, does not make good files unreadable."""
+
+    process: int
+    seconds: float
+    start: float
+    queued: float
+
+    @classmethod
+    def within(cls, seconds: float, process: int) -> _Until:
+        return cls(process, seconds, time.monotonic(), _queued(process))
+
+    def left(self) -> float:
+        passed = time.monotonic() - self.start
+        if self.seconds <= passed < self.seconds * MOST_PATIENCE:
+            passed -= _queued(self.process) - self.queued
+        return self.seconds - passed
+
+
+def _queued(process: int) -> float:
+    """Seconds that a process has been ready to run and was not let."""
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 @dataclass(eq=False)
 class _Helper:
     """One guarded process. owed_until: when it must have answered the request that nobody waits for any more."""
@@ -111,7 +140,10 @@ class _Helper:
     process: Any
     connection: Connection
     folder: Path
-    owed_until: float | None = None
+    owed_until: _Until | None = None
+
+    def within(self, seconds: float) -> _Until:
+        return _Until.within(seconds, self.process.pid)
 
     def gone(self) -> None:
         """Ends the process, now if need be."""
@@ -201,7 +233,7 @@ class Guard:
         try:
             helper = _start(self.memory_bytes)
             try:
-                _await(helper, time.monotonic() + START_SECONDS, token)
+                _await(helper, helper.within(START_SECONDS), token)
                 if receive(helper.connection) != READY:
                     raise _Gone("it said something unexpected")
             except BaseException:
@@ -238,7 +270,7 @@ class Guard:
         return True
 
     def _ask(self, helper: _Helper, request: Request, token: CancelToken) -> Any:
-        until = time.monotonic() + request.seconds
+        until = helper.within(request.seconds)
         try:
             send(helper.connection, request)
             _await(helper, until, token)
@@ -295,11 +327,11 @@ def _no_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _await(helper: _Helper, until: float, token: CancelToken) -> None:
+def _await(helper: _Helper, until: _Until, token: CancelToken) -> None:
     """Until there is an answer, or the end of the process, to be received. Raises TimeoutError, Cancelled."""
-    while not helper.connection.poll(max(0.0, min(ASK_SECONDS, until - time.monotonic()))):
+    while not helper.connection.poll(ASK_SECONDS):
         token.check()
-        if time.monotonic() >= until:
+        if until.left() <= 0:
             raise TimeoutError
 
 

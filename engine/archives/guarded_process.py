@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -28,6 +29,8 @@ READY = "ready"
 LAST_WORD_SECONDS = 2.0
 """How much longer than its time limit a request may run before the system ends the process, with the program that
 asked for it gone."""
+MOST_PATIENCE = 10.0
+"""How many times its limit a request may take on a busy machine."""
 _PASSING = (OSError, MemoryError, ImportError)
 _PIECE = 4 * 1024**2
 
@@ -58,6 +61,7 @@ def serve(connection: Connection, folder: str, memory_bytes: int) -> None:
     """The life of the process. folder: for its temporary files; whoever starts the process removes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which then ends this process
     tempfile.tempdir = folder
+    warnings.simplefilter("ignore")  # of libraries about damaged files, which nobody would read
     _keep_off_standard_output()
     for row in catalogue.rows("reader"):
         with contextlib.suppress(Exception):  # told when it is asked for
@@ -114,12 +118,14 @@ def _alarm(seconds: float) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = ((signal.ITIMER_PROF, seconds), (signal.ITIMER_REAL, seconds * MOST_PATIENCE))  # of work, of waiting
+    for timer, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, _ in timers:
+            signal.setitimer(timer, 0)
 
 
 def send(connection: Connection, value: Any) -> None:

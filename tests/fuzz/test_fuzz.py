@@ -54,11 +54,9 @@ def peak_bytes() -> int:
 
 
 @pytest.fixture(autouse=True)
-def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that hang cost less; a good one that is taken for one on a busy machine harms nobody."""
-    monkeypatch.setattr(guard, "SCAN_SECONDS", 2.0)
-    monkeypatch.setattr(guard, "READ_SECONDS", 2.0)
-    monkeypatch.setattr(guard, "FIRST_SECONDS", 1.0)
+def from_now_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First files get no more time than others."""
+    monkeypatch.setattr(guard, "FIRST_SECONDS", 0.0)
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
 
