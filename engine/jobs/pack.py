@@ -14,6 +14,8 @@ from engine.jobs.scope import Scope
 from engine.radar.sequence import RadarSequence
 from engine.training.packs import SPLITS, Pack, PackSettings, PackWriter, assigned, candidates, check_alike, cut_out
 
+__all__ = ["PackRequest", "PackSettings", "run"]
+
 
 @dataclass(frozen=True)
 class PackRequest:

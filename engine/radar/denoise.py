@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,8 @@ class OutlierMask:
 def pixels(values: Field, layout: Layout) -> NDArray[np.uint8]:
     """Native values to pixels 0 to 255 by the HKO-7 law; no data becomes 0."""
     dbz = layout.zr.dbz(values) if layout.quantity is Quantity.RAIN_RATE else values
-    return np.rint(np.clip(np.nan_to_num(pixel_of_dbz(dbz)), 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+    part = np.clip(np.nan_to_num(pixel_of_dbz(dbz)), 0.0, 1.0)
+    return np.asarray(np.rint(part * np.float32(255.0)), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,12 +216,12 @@ def masked(sequence: RadarSequence, mask: NDArray[np.bool_] | None, clutter_filt
 
 def write_mask(path: Path, mask: OutlierMask) -> None:
     """An npz with the three masks under the names that HKO-7's own file has, uint8, and where they belong."""
-    place = {} if mask.grid is None else {"x": mask.grid.x, "y": mask.grid.y}
+    arrays: dict[str, Any] = {} if mask.grid is None else {"x": mask.grid.x, "y": mask.grid.y}
+    arrays |= {_OUTLIER: mask.outliers.astype(np.uint8), _OUTSIDE: mask.outside.astype(np.uint8),
+               _EXCLUDE: mask.excluded.astype(np.uint8)}
     about = {"crs": mask.grid.crs if mask.grid else None, "frames": mask.frames, "threshold": mask.threshold}
     with path.open("wb") as file:
-        np.savez_compressed(file, **{_OUTLIER: mask.outliers.astype(np.uint8), _OUTSIDE: mask.outside.astype(np.uint8),
-                                     _EXCLUDE: mask.excluded.astype(np.uint8)},
-                            about=np.array(json.dumps(about)), **place)
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
 
 
 def load_mask(path: Path) -> OutlierMask:

@@ -224,7 +224,8 @@ def aggregate(sequence: RadarSequence, step: timedelta) -> RadarSequence:
                          f"{own.total_seconds() / 60:g} min.")
     if each == 1:
         return sequence
-    frames, filled = [], set()
+    frames: list[FrameRef] = []
+    filled: set[int] = set()
     numbered = itertools.groupby(range(len(sequence)), key=lambda i: _end_of(sequence.frames[i].time, step, own))
     for end, indices in ((end, tuple(group)) for end, group in numbered):
         if len(indices) == each:

@@ -282,7 +282,8 @@ class Pack:
         self.shape: tuple[int, int, int] = frames.shape[1:]
         self.archives: list[dict[str, Any]] = json.loads(file.attrs["archives"])
         self.step_minutes = float(file.attrs["step_minutes"])
-        self.pixel_km: tuple[float, float] = tuple(float(v) for v in file.attrs["pixel_km"])
+        high, wide = (float(value) for value in file.attrs["pixel_km"])
+        self.pixel_km = (high, wide)
         self._times, self._split = file["times"][...], file["split"][...]
         self._archive, self._origin = file["archive"][...], file["origin"][...]
         if count and not (self._archive.min() >= 0 and self._archive.max() < len(self.archives)):

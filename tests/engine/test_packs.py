@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from datetime import timedelta
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_no_weather_is_in_two_splits(stride: int) -> None:
     assert shares[0] == pytest.approx(0.6, abs=0.12)
     for candidate, _ in chosen:
         times = [(one, two)[candidate.archive].frames[i].time for i in candidate.indices]
-        assert all(b - a == timedelta(minutes=5) for a, b in zip(times, times[1:], strict=False))
+        assert all(b - a == timedelta(minutes=5) for a, b in itertools.pairwise(times))
 
 
 def test_splits_at_named_times_keep_their_distance() -> None:
@@ -162,8 +163,8 @@ def test_archives_must_agree() -> None:
         check_alike([one], PackSettings(tile=64))
 
 
-@pytest.mark.parametrize("options", [{"length": 1}, {"stride": 0}, {"tile": 4}, {"bits": 12}, {"split": (0.5, 0.1, 0.1)},
-                                     {"least_rain": 2.0}])
+@pytest.mark.parametrize("options", [{"length": 1}, {"stride": 0}, {"tile": 4}, {"bits": 12},
+                                     {"split": (0.5, 0.1, 0.1)}, {"least_rain": 2.0}])
 def test_senseless_settings_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(WrongUsage):
         PackSettings(**options)  # type: ignore[arg-type]
@@ -172,10 +173,9 @@ def test_senseless_settings_are_refused(options: dict[str, object]) -> None:
 def test_a_cancelled_or_empty_pack_leaves_nothing(tmp_path: Path) -> None:
     folder, output = archive(tmp_path / "a", 30), tmp_path / "pack.h5"
     token = CancelToken()
+    scope = Scope(token, lambda event: token.cancel() if "cutting" in str(event) else None)
     with pytest.raises(Cancelled):
-        for event in run(PackRequest((folder,), output, PackSettings(length=5)),
-                         Scope(token, lambda event: token.cancel() if "cutting" in str(event) else None)):
-            assert event
+        list(run(PackRequest((folder,), output, PackSettings(length=5)), scope))
     with pytest.raises(NotEnoughInput, match="enough rain"):
         list(run(PackRequest((folder,), output, PackSettings(length=5, threshold=900.0, least_rain=0.5)), Scope()))
     with pytest.raises(NotEnoughInput, match="without a gap"):
