@@ -60,7 +60,7 @@ ROOMS = {
     "engine.terminal": Room(("engine.jobs", "engine.catalogue", "engine.device"), ("rich",)),
     "engine.printing": Room((), ("rich",)),
     "engine.commands": Room(("engine.jobs", "engine.catalogue", "engine.printing", "engine.terminal",
-                             "engine.radar.scaling"), ("click",)),
+                             "engine.radar.gridding", "engine.radar.scaling"), ("click",)),
     "engine.__main__": Room(("engine.commands",)),
     "app": Room(("engine.radar", "engine.catalogue", "engine.jobs", "engine.display", "resources"),
                 ("PySide6", "numpy", "platformdirs")),
