@@ -23,9 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("engine").setLevel(logging.INFO)
 
+    if sys.platform == "win32":
+        # torch's libraries do not load there once Qt's are in the process: the first of both wins
+        from engine.device import preload
+
+        preload()
+
     from PySide6.QtCore import QCoreApplication
     from PySide6.QtWidgets import QApplication
 
+    from app.qt_messages import route_to_log
+
+    route_to_log()
     QCoreApplication.setApplicationName("Stormdeck")
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,17 @@ ACTIONS: tuple[ActionRow, ...] = (
     ActionRow("crossed", "Contours of the &other map", "set_contours_crossed", "View", ("Shift+C",),
               "Prediction's contours over the observation and the other way round", checkable=True),
     ActionRow("smooth", "S&mooth pictures", "set_smooth", "View", (), "Blend neighbouring cells", checkable=True),
+    ActionRow("one-map", "&One map", "show_one_map", "View", ("1",), "The prediction alone; history before it",
+              after_line=True),
+    ActionRow("two-maps", "&Two maps", "show_two_maps", "View", ("2",), "Observed and predicted side by side"),
+    ActionRow("difference", "&Difference", "show_difference", "View", ("D",),
+              "Predicted minus observed beside the maps", checkable=True),
+    ActionRow("swipe", "&Swipe", "show_swipe", "View", ("S",), "One map with a divider to drag", checkable=True),
+    ActionRow("blink", "&Blink", "show_blink", "View", ("B",), "Observed and predicted in turn", checkable=True),
+    ActionRow("measure", "&Measure", "set_measuring", "View", ("M",),
+              "Distance and bearing between two clicks on a map", checkable=True),
+    ActionRow("clutter", "Clutter &mask", "clutter.set_on", "View", (),
+              "Leave clutter and weak noise out; the mask is found once per archive", checkable=True, after_line=True),
     ActionRow("zoom-in", "Zoom &in", "maps.zoom_in", "View", ("+", "="), after_line=True),
     ActionRow("zoom-out", "Zoom o&ut", "maps.zoom_out", "View", ("-",)),
     ActionRow("reset-view", "&Whole map", "maps.reset_view", "View", ("0",)),
@@ -62,13 +73,14 @@ ACTIONS: tuple[ActionRow, ...] = (
 
     ActionRow("run", "&Run the forecast", "session.run_forecast", "Run", ("R",)),
     ActionRow("cancel", "&Cancel", "cancel", "Run", ("Esc",), "Stop what is running; what was computed stays"),
-    ActionRow("next-run", "Show the &next forecast", "session.forecasting.show_next", "Run", ("M",)),
+    ActionRow("next-run", "Show the &next forecast", "session.forecasting.show_next", "Run", ("N",)),
     ActionRow("reference-back", "Reference time &back", "reference_back", "Run", ("Shift+Left",), after_line=True),
     ActionRow("reference-forward", "Reference time &ahead", "reference_forward", "Run", ("Shift+Right",)),
     ActionRow("reference-here", "Reference time &here", "reference_here", "Run", ("T",),
               "Start forecasts from the frame on show"),
 
-    ActionRow("keys", "&Keys", "show_keys", "Help", ("F1",)),
+    ActionRow("palette", "&Command palette…", "show_palette", "Help", ("Ctrl+K",), "Find anything by its name"),
+    ActionRow("keys", "&Keys…", "show_keys", "Help", ("F1",)),
     ActionRow("about", "&About Stormdeck", "show_about", "Help"),
 )
 
@@ -84,14 +96,39 @@ def row(key: str) -> ActionRow:
     return known[key]
 
 
+def plain(entry: ActionRow) -> str:
+    """The words of an action without marks."""
+    return entry.text.replace("&", "").rstrip("…")
+
+
+def native(key: str) -> str:
+    """A key as this system writes it."""
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+
+
 class Actions(dict[str, QAction]):
     """The actions of a window by key. Those that need the window's parts are wired once these exist."""
 
-    def __init__(self, window: QWidget) -> None:
+    def __init__(self, window: QWidget, chosen: Mapping[str, str]) -> None:
+        """chosen: keys by action that the user put in the place of the table's; "" takes a key away."""
         super().__init__()
         self._groups: dict[str, QActionGroup] = {}
         for entry in ACTIONS:
             self[entry.key] = self._made(entry, window)
+            self.bind(entry.key, chosen.get(entry.key))
+
+    def bind(self, key: str, chosen: str | None) -> None:
+        """Another key for an action; "" for none, None for the table's own."""
+        entry, action = row(key), self[key]
+        keys = entry.keys if chosen is None else (chosen,) if chosen else ()
+        action.setShortcuts([QKeySequence(text) for text in keys])
+        tip = entry.tip or plain(entry)
+        action.setToolTip(f"{tip} ({native(keys[0])})" if keys else tip)
+
+    def owner(self, key: str) -> str | None:
+        """The action that a key belongs to."""
+        wanted = QKeySequence(key)
+        return next((name for name, action in self.items() if wanted in action.shortcuts()), None)
 
     def __missing__(self, key: str) -> QAction:
         row(key)
@@ -110,9 +147,6 @@ class Actions(dict[str, QAction]):
         action = QAction(entry.text, window)
         action.setObjectName(entry.key)
         action.setCheckable(entry.checkable)
-        action.setShortcuts([QKeySequence(key) for key in entry.keys])
-        tip = entry.tip or entry.text.replace("&", "").rstrip("…")
-        action.setToolTip(f"{tip} ({entry.keys[0]})" if entry.keys else tip)
         if entry.group:
             group = self._groups.setdefault(entry.group, QActionGroup(window))
             group.addAction(action)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 import resources
 from app.settings import Settings
 from app.theme import DARK, LIGHT, Theme, apply_theme
+from engine.display.difference import difference_colours
 from engine.errors import UnreadableInput
 from engine.radar.colours import ColourTable, load_colours
 from engine.radar.scaling import rain_bins
@@ -52,6 +53,11 @@ class Appearance(QObject):
         """256 opaque colours for the bins of these thresholds."""
         background, no_data = (int(text.lstrip("#"), 16) for text in (self.theme.map, self.theme.missing))
         return self.table.rgb32(rain_bins(thresholds), background, no_data)
+
+    def difference_colours(self) -> NDArray[np.uint32]:
+        """256 opaque colours for :func:`engine.display.difference.difference_bins`."""
+        background, no_data = (int(text.lstrip("#"), 16) for text in (self.theme.map, self.theme.missing))
+        return difference_colours(background, no_data, self.theme is DARK)
 
     def set_theme(self, name: str) -> None:
         if name != self._settings.values.theme:

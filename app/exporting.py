@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from app.context import Context
 from app.runs import Run
@@ -73,12 +72,9 @@ def _part(session: Session, wish: ExportWish) -> RadarSequence:
 
 def _header(context: Context, run: Run) -> Any:
     """The forecast file's header, as the forecast job would have written it."""
-    from engine.jobs.forecast import ForecastRequest, header
+    from engine.jobs.forecast import header_for
 
     session = context.session
-    sequence, clock = session.sequence, session.clock
-    assert sequence is not None
-    assert clock is not None
-    inputs = SimpleNamespace(grid=sequence.grid, zr=sequence.zr, reference_time=clock.times[run.reference],
-                             step_minutes=clock.step_minutes, frames=range(run.inputs))
-    return header(sequence, cast(Any, inputs), ForecastRequest(sequence=sequence, forecaster=run.forecaster))
+    assert session.sequence is not None
+    assert session.clock is not None
+    return header_for(session.sequence, run.forecaster, session.clock.times[run.reference], run.inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.bridge import EngineBridge
@@ -145,7 +146,9 @@ class Forecasting(QObject):
             self._end(run, event)
 
     def _take(self, run: Run, event: FrameReady) -> None:
-        rain_rate = event.rain_rate if event.rain_rate.ndim == 2 else event.rain_rate[0]
+        rain_rate = event.rain_rate
+        if isinstance(rain_rate, np.ndarray) and rain_rate.ndim == 3:  # an ensemble shows its first member
+            rain_rate = rain_rate[0]
         run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, rain_rate)
         self.frame_arrived.emit(run, event.lead_index)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
@@ -43,6 +45,8 @@ class Session(QObject):
         self.settings = settings
         self.sequence: RadarSequence | None = None
         self._opened: RadarSequence | None = None
+        self._zr: ZR | None = None
+        self._mask: NDArray[np.bool_] | None = None
         self.clock: Clock | None = None
         self.reference = 0
         self.position = 0
@@ -95,7 +99,7 @@ class Session(QObject):
         """Shows an archive that is already open."""
         self.forecasting.clear()
         self.sequence, self._opened, self.clock = sequence, sequence, Clock(sequence)
-        self.located = False
+        self.located, self._zr, self._mask = False, None, None
         self.reference = first_reference(
             self.possible_references(), len(sequence), self.settings.values.lead_times)
         self.places = self.clock.places(self.reference, self.settings.values.lead_times)
@@ -115,11 +119,25 @@ class Session(QObject):
         """Another Z-R pair for the open archive. Forecasts from reflectivity are given up: they rest on the old one."""
         if self.sequence is None or self._opened is None or zr == self.sequence.zr:
             return
-        self._take_values(self._opened if zr == self._opened.zr else self._opened.with_zr(zr))
+        self._zr = None if zr == self._opened.zr else zr
+        self._take_values()
 
-    def _take_values(self, sequence: RadarSequence) -> None:
+    @property
+    def masked(self) -> bool:
+        """Whether clutter is taken out."""
+        return self._mask is not None
+
+    def set_mask(self, mask: NDArray[np.bool_] | None) -> None:
+        """mask: (ny, nx), True where no value is to be trusted; with it weak echo goes too. None: as in the files."""
+        if self._opened is not None and (mask is not None or self.masked):
+            self._mask = mask
+            self._take_values()
+
+    def _take_values(self) -> None:
         """The same frames with other values; time and place stay."""
-        self.sequence = sequence
+        assert self._opened is not None
+        sequence = self._opened if self._zr is None else self._opened.with_zr(self._zr)
+        self.sequence = sequence = sequence if self._mask is None else sequence.with_mask(self._mask)
         self.forecasting.clear()
         self.forecasting.set_archive(sequence, self.reference)
         self.sequence_changed.emit()

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,13 @@ class Values:
     loop: bool = True
     geometry: str = ""
     state: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+def _keys(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for pair in value.items() for v in pair):
+        raise ValueError("texts by name are needed")
+    return dict(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -101,6 +108,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
     "theme": _one_of("dark", "light"), "contours": _one_of(*CONTOUR_MODES), "palette": _kind(str),
     "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool), "geometry": _kind(str), "state": _kind(str),
+    "keys": _keys,
 }
 
 

@@ -23,11 +23,14 @@ import resources
 from app.actions import ACTIONS, MENUS, Actions
 from app.appearance import Appearance
 from app.bridge import EngineBridge
+from app.clutter import Clutter
 from app.context import Context
 from app.dialogs.keys import KeysDialog
 from app.dialogs.message_bar import MessageBar
 from app.icons import icon
+from app.measure import Measure
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT
+from app.panels.map_modes import BLINK, ONE, SWIPE, TWO
 from app.panels.maps import MapsPanel
 from app.pictures import Pictures
 from app.player import Player
@@ -58,10 +61,12 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(self.bridge, self)
         self.player = Player(self.session, self)
         self.appearance = Appearance(settings, self)
-        self.actions_by_key = Actions(self)
+        self.actions_by_key = Actions(self, settings.values.keys)
         self.context = Context(settings, self.bridge, self.session, self.pictures, self.player, self.appearance,
                                self.actions_by_key)
         self.maps = MapsPanel(self.context)
+        self.measure = Measure(self.session, self.maps.all_panes, self)
+        self.clutter = Clutter(self.session, self.bridge, self)
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
@@ -137,11 +142,17 @@ class MainWindow(QMainWindow):
         actions[values.theme].setChecked(True)
         actions.wire(self)
         self.maps.set_smooth(values.smooth)
+        self.maps.modes.changed.connect(self._show_modes)
         self.maps.shown.connect(self.player.frame_painted)
         self.maps.shown.connect(self._follow)
         self.maps.cursor_moved.connect(self._cursor_moved)
         self.maps.cursor_left.connect(self._cursor_left)
         session.failed.connect(self.show_problem)
+        self.clutter.failed.connect(self.show_problem)
+        self.clutter.changed.connect(actions["clutter"].setChecked)
+        self.clutter.progressed.connect(self.panels["archive"].show_work)  # type: ignore[attr-defined]
+        self.clutter.ended.connect(self.panels["archive"].end_work)  # type: ignore[attr-defined]
+        self.panels["archive"].stop.clicked.connect(self.clutter.cancel)  # type: ignore[attr-defined]
         session.archive_changed.connect(self._show_archive)
         session.archive_changed.connect(self.message_bar.hide)
         session.position_changed.connect(self._follow)
@@ -225,6 +236,33 @@ class MainWindow(QMainWindow):
         self.settings.values.contours = mode
         self.maps.redraw_contours()
 
+    def show_one_map(self) -> None:
+        self.maps.modes.set_mode(ONE)
+
+    def show_two_maps(self) -> None:
+        self.maps.modes.set_mode(TWO)
+
+    def show_swipe(self, on: bool) -> None:
+        self.maps.modes.set_mode(SWIPE if on else TWO)
+
+    def show_blink(self, on: bool) -> None:
+        self.maps.modes.set_mode(BLINK if on else TWO)
+
+    def show_difference(self, on: bool) -> None:
+        self.maps.modes.set_difference(on)
+
+    def _show_modes(self) -> None:
+        modes = self.maps.modes
+        for key, on in (("swipe", modes.mode == SWIPE), ("blink", modes.mode == BLINK),
+                        ("difference", modes.difference_shown)):
+            action = self.actions_by_key[key]
+            action.blockSignals(True)
+            action.setChecked(on)
+            action.blockSignals(False)
+
+    def set_measuring(self, on: bool) -> None:
+        self.measure.set_active(on)
+
     def set_smooth(self, smooth: bool) -> None:
         self.settings.values.smooth = smooth
         self.maps.set_smooth(smooth)
@@ -247,11 +285,15 @@ class MainWindow(QMainWindow):
             action.setChecked(action.objectName() == self.appearance.palette)
 
     def cancel(self) -> None:
-        """Escape: the running forecast, else an archive being opened, else the message."""
+        """Escape: the running forecast, else an archive being opened, else measuring, else the message."""
         if self.session.forecasting.active is not None:
             self.session.forecasting.cancel()
         elif self.session.is_opening:
             self.session.cancel_opening()
+        elif self.clutter.busy:
+            self.clutter.cancel()
+        elif self.measure.active:
+            self.actions_by_key["measure"].setChecked(False)
         else:
             self.message_bar.hide()
 
@@ -274,8 +316,15 @@ class MainWindow(QMainWindow):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.show()
 
+    def show_palette(self) -> None:
+        from app.dialogs.palette import CommandPalette
+
+        dialog = CommandPalette(self.actions_by_key, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
     def show_keys(self) -> None:
-        dialog = KeysDialog(self)
+        dialog = KeysDialog(self.actions_by_key, self.settings, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.show()
 
@@ -333,6 +382,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stops the loop, cancels and joins the engine, saves what is remembered."""
         self.player.pause()
+        self.maps.modes.stop()
         self.settings.values.geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         self.settings.values.state = bytes(self.saveState().toBase64().data()).decode("ascii")
         self.bridge.close()

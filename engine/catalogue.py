@@ -106,6 +106,8 @@ ROWS: tuple[Row, ...] = (
     Row("forecaster", "db-preciplstm", "DB-PrecipLSTM", _NEURAL, "deblurring", 1_986_194),
     Row("forecaster", "simvp", "SimVP (gSTA)", _NEURAL, "convolutional", 40_241_665),
     Row("forecaster", "tau", "TAU", _NEURAL, "convolutional", 38_425_281),
+    Row("forecaster", "earthformer", "Earthformer, 160 x 160", _NEURAL, "transformer", 7_171_933),
+    Row("forecaster", "earthformer-sevir", "Earthformer, SEVIR 384 x 384", _NEURAL, "transformer", 8_659_677),
 
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),

@@ -40,3 +40,9 @@ def leave_a_core_free() -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+def preload() -> None:
+    """Imports torch now. On Windows its libraries do not load once Qt's are there, so that there the window's program
+    calls this first; elsewhere torch is imported behind the open window."""
+    import torch  # noqa: F401 - the import is what is wanted

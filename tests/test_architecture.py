@@ -19,7 +19,7 @@ LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
 OURS = ("app", "engine", "resources")
 FREE = ("engine", "engine.errors", "engine.cancel")  # names and errors that every room of the engine may use
-FILE_LIBRARIES = ("h5py", "netCDF4", "cftime", "PIL", "pyproj", "scipy", "numpy", "xarray", "xradar", "eccodes",
+FILE_LIBRARIES = ("h5py", "netCDF4", "cftime", "PIL", "pyproj", "scipy", "numpy", "xarray", "xradar", "eccodes", "zarr",
                   "platformdirs")
 
 

@@ -106,6 +106,14 @@ class ArchivePanel(QWidget):
         self.progress.setValue(0 if fraction is None else round(1000 * fraction))
         self.loading_text.setText(text)
 
+    def show_work(self, fraction: float | None, text: str) -> None:
+        """Other work on the open archive, where loading is shown."""
+        self._on_progress(fraction, text)
+        self.loading.show()
+
+    def end_work(self) -> None:
+        self.loading.setVisible(self._session.is_opening)
+
     def _on_ended(self, done: bool) -> None:
         self.loading.hide()
         if done:
@@ -152,6 +160,10 @@ class ArchivePanel(QWidget):
             rows.append(("projection", html.escape(_short(grid.projection.name, grid.crs))))
         if layout.source:
             rows.append(("source", html.escape(layout.source)))
+        if sequence.filled:
+            rows.append(("filled", f"{len(sequence.filled)} frames interpolated"))
+        if self._session.masked:
+            rows.append(("mask", "clutter and weak echo left out"))
         if layout.synthetic:
             rows.append(("note", "<b>synthetic data</b>"))
         return rows

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import wording
 from app.context import Context
+from app.panels.map_modes import MapModes
 from app.places import Place
 from app.plots.colour_bar import ColourBar
 from app.plots.map_pane import MapPane
@@ -20,6 +21,7 @@ from engine.display.contours import Contour
 from engine.display.picture import Picture
 from engine.jobs.display import Wanted
 from engine.radar.scaling import rain_bins
+from engine.radar.sequence import RadarSequence
 
 NEIGHBOURS = 8
 NARROW = 400
@@ -62,6 +64,8 @@ class MapsPanel(QWidget):
         self._contents = [Content(), Content()]
         self._drawn: list[Picture | None] = [None, None]
         self._unpainted: set[int] = set()
+        self._due = False
+        self.modes = MapModes(self, context)
         self.colour_bar = ColourBar(Qt.Orientation.Horizontal)
         self._lay_out()
         self._connect()
@@ -72,14 +76,25 @@ class MapsPanel(QWidget):
         maps.setSpacing(8)
         for pane in self._panes:
             maps.addWidget(pane, 1)
+        maps.addWidget(self.modes.difference, 1)
+        for pane in self.all_panes:
             pane.canvas.setAcceptDrops(False)  # files dropped on a map are for the window
             pane.canvas.viewport().setAcceptDrops(False)
+        bars = QHBoxLayout()
+        bars.setSpacing(8)
+        bars.addWidget(self.colour_bar, 2)
+        bars.addWidget(self.modes.bar, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
         column.addLayout(maps, 1)
-        column.addWidget(self.colour_bar)
-        self.observed.link_view(self.predicted)
+        column.addLayout(bars)
+        for pane in self.all_panes[1:]:
+            pane.link_view(self.observed)
+
+    @property
+    def all_panes(self) -> tuple[MapPane, ...]:
+        return (*self._panes, self.modes.difference)
 
     def _connect(self) -> None:
         session, pictures = self._session, self._context.pictures
@@ -96,7 +111,8 @@ class MapsPanel(QWidget):
         pictures.failed.connect(self._on_bad_picture)
         self.observed.painted.connect(self._observed_painted)
         self.predicted.painted.connect(self._predicted_painted)
-        for pane in self._panes:
+        self.modes.caught_up.connect(self._announce)
+        for pane in self.all_panes:
             pane.cursor_moved.connect(self._on_cursor)
             pane.cursor_left.connect(self._on_cursor_left)
 
@@ -112,6 +128,7 @@ class MapsPanel(QWidget):
             pane.set_contours(())
             pane.set_grid(sequence.grid)
             pane.reset_view()
+        self.modes.new_archive()
         self._restyle_bar()
 
     def restyle(self) -> None:
@@ -122,6 +139,7 @@ class MapsPanel(QWidget):
         for pane in self._panes:
             pane.set_thresholds(thresholds)
             pane.set_theme(self._context.appearance.theme)
+        self.modes.restyle()
         self._restyle_bar()
         self.refresh()
 
@@ -134,11 +152,11 @@ class MapsPanel(QWidget):
             sequence.zr if sequence else MARSHALL_PALMER, self._context.appearance.theme)
 
     def _set_basemap(self, lines: tuple[Any, ...], graticule: tuple[Any, ...]) -> None:
-        for pane in self._panes:
+        for pane in self.all_panes:
             pane.set_basemap(lines, graticule)
 
     def set_smooth(self, smooth: bool) -> None:
-        for pane in self._panes:
+        for pane in self.all_panes:
             pane.set_smooth(smooth)
 
     def reset_view(self) -> None:
@@ -159,7 +177,8 @@ class MapsPanel(QWidget):
             self._show_empty()
             return
         self._contents = [self._observed_at(place), self._predicted_at(place)]
-        self._unpainted = {0, 1}
+        self._unpainted, self._due = {0, 1}, True
+        self.modes.follow(place)
         self._apply(0)
         self._apply(1)
         self._ask()
@@ -239,8 +258,8 @@ class MapsPanel(QWidget):
 
     def _title(self, number: int) -> None:
         content, pane = self._contents[number], self._panes[number]
-        narrow = pane.width() < NARROW
-        pane.set_titles(content.left.replace("PREDICTED", "PRED.") if narrow else content.left, content.right)
+        left = self.modes.title(number, (self._contents[0].left, self._contents[1].left))
+        pane.set_titles(left.replace("PREDICTED", "PRED.") if pane.width() < NARROW else left, content.right)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -252,13 +271,22 @@ class MapsPanel(QWidget):
     def _draw_contours(self) -> None:
         mode, drawn = self._session.settings.values.contours, set(self._session.drawn)
         sequence, place = self._session.sequence, self._session.place
-        synthetic = ("SYNTHETIC DATA",) if sequence is not None and sequence.layout.synthetic else ()
+        badges = _badges(sequence) + (("CLUTTER MASK",) if self._session.masked else ())
         for number, pane in enumerate(self._panes):
             source = self._drawn[1 - number if mode == "crossed" else number]
             foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
-            pane.set_badges((*synthetic, f"contours: {OTHER[number]}") if foreign else synthetic)
+            own = (*badges, "INTERPOLATED") if self._is_filled(number) else badges
+            pane.set_badges((*own, f"contours: {OTHER[number]}") if foreign else own)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
+        other = self._drawn[1]
+        self.modes.show_other(other, _only(other.contours, drawn) if other is not None and mode != "off" else ())
+
+    def _is_filled(self, number: int) -> bool:
+        """Whether the pane shows a frame that was interpolated into a gap."""
+        sequence, wanted = self._session.sequence, self._contents[number].wanted
+        return (sequence is not None and wanted is not None and wanted.sequence is not None
+                and wanted.index in sequence.filled)
 
     def redraw_contours(self) -> None:
         self._draw_contours()
@@ -297,13 +325,17 @@ class MapsPanel(QWidget):
             return
         if number in self._unpainted:
             self._unpainted.discard(number)
-            if not self._unpainted:
-                self.shown.emit(self._session.position)
+            self._announce()
+
+    def _announce(self) -> None:
+        if self._due and self.settled:
+            self._due = False
+            self.shown.emit(self._session.position)
 
     @property
     def settled(self) -> bool:
-        """Whether both panes show the session's place."""
-        return not self._unpainted
+        """Whether all panes show the session's place."""
+        return not self._unpainted and not self.modes.owes
 
     # -- under the cursor
 
@@ -316,17 +348,21 @@ class MapsPanel(QWidget):
         return values[0], values[1]
 
     def _on_cursor(self, x: float, y: float) -> None:
-        for pane in self._panes:
+        for pane in self.all_panes:
             pane.set_cursor(x, y)
         value = self.values_at(x, y)[1 if self.sender() is self.predicted else 0]
         self.colour_bar.set_value(value)
         self.cursor_moved.emit(x, y)
 
     def _on_cursor_left(self) -> None:
-        for pane in self._panes:
+        for pane in self.all_panes:
             pane.set_cursor(None, None)
         self.colour_bar.set_value(None)
         self.cursor_left.emit()
+
+
+def _badges(sequence: RadarSequence | None) -> tuple[str, ...]:
+    return ("SYNTHETIC DATA",) if sequence is not None and sequence.layout.synthetic else ()
 
 
 def _only(lines: tuple[Contour, ...], drawn: set[float]) -> tuple[Contour, ...]:

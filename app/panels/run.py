@@ -77,7 +77,7 @@ class RunPanel(QWidget):
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.kept.setAccessibleName("Forecasts from this reference time")
-        self.kept.setToolTip("Forecasts from this reference time; click one to show it (M shows the next)")
+        self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
         self.kept.setMinimumHeight(64)
         for box in (self.forecaster, self.reference):
             box.setMinimumContentsLength(12)

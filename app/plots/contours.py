@@ -77,7 +77,9 @@ class ContourItem(Layer):
         if key not in self._images:
             self._images[key] = (self._contours, *self._render())
         self._images.move_to_end(key)
+        self.begin(painter)
         painter.drawImage(0, 0, self._images[key][1])
+        painter.restore()
         size = self._images[key][2].nbytes
         while len(self._images) > 1 and len(self._images) * size > CACHE_BYTES:
             self._images.popitem(last=False)

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QFont,
-    QFontMetricsF,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QResizeEvent,
-    QWheelEvent,
-)
-from PySide6.QtWidgets import (
-    QFrame,
-    QGraphicsScene,
-    QGraphicsView,
-    QHBoxLayout,
-    QStyleOptionGraphicsItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.plots.basemap import BasemapItem, MapLine
 from app.plots.contours import ContourItem
 from app.plots.map_view import Layer, MapView, Placement
+from app.plots.overlay import Measured, Overlay
 from app.plots.radar_image import RadarImage
-from app.plots.styles import threshold_style
+from app.plots.styles import LineStyle, threshold_style
 from app.plots.text_line import TextLine
 from app.theme import DARK, Theme, tabular
 from engine.display.contours import Contour
@@ -38,62 +21,10 @@ from engine.display.picture import Picture
 from engine.radar.grid import Grid
 
 WHEEL_STEP = 1.0015
-
-
-class Overlay(Layer):
-    """Cross-hair, badges and the message of an empty map."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.theme: Theme = DARK
-        self.cursor_at: tuple[float, float] | None = None
-        self.badges: tuple[str, ...] = ()
-        self.message = ""
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(0, 0, self.place.width, self.place.height)
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        if self.cursor_at is not None:
-            self._cross(painter, *self.place.to_pixel(*self.cursor_at))
-        if self.badges:
-            self._badges(painter)
-        if self.message:
-            font = QFont(painter.font())
-            font.setPixelSize(15)
-            painter.setFont(font)
-            painter.setPen(QColor(self.theme.faint_text))
-            painter.drawText(self.boundingRect().adjusted(24, 24, -24, -24),
-                             Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.message)
-
-    def _cross(self, painter: QPainter, px: float, py: float) -> None:
-        x, y = int(px), int(py)
-        for name, width, opacity in ((self.theme.map, 3, 0.35), (self.theme.map_text, 1, 0.7)):
-            colour = QColor(name)
-            colour.setAlphaF(opacity)
-            painter.setPen(QPen(colour, width))
-            for x0, y0, x1, y1 in ((0, y, x - 6, y), (x + 6, y, self.place.width, y),
-                                   (x, 0, x, y - 6), (x, y + 6, x, self.place.height)):
-                painter.drawLine(x0, y0, x1, y1)
-
-    def _badges(self, painter: QPainter) -> None:
-        font = QFont(painter.font())
-        font.setPixelSize(11)
-        font.setBold(True)
-        painter.setFont(font)
-        metrics = QFontMetricsF(font)
-        x, y, high = 8.0, 8.0, metrics.height() + 6
-        for badge in self.badges:
-            wide = metrics.horizontalAdvance(badge) + 14
-            if x > 8 and x + wide > self.place.width - 8:
-                x, y = 8.0, y + high + 4
-            rect = QRectF(x, y, wide, high)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(self.theme.warning))
-            painter.drawRoundedRect(rect, 3, 3)
-            painter.setPen(QColor("#ffffff" if self.theme.name == "light" else "#14171a"))
-            painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, badge)
-            x += wide + 6
+STILL = 4
+"""Pixels that the mouse may move between press and release of a click."""
+GRIP = 8
+"""Pixels from the divider within which it is taken hold of."""
 
 
 class MapCanvas(QGraphicsView):
@@ -103,11 +34,14 @@ class MapCanvas(QGraphicsView):
     cursor_left = Signal()
     painted = Signal()
     view_reset = Signal()
+    clicked = Signal(float, float)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.image, self.contours, self.basemap, self.overlay = RadarImage(), ContourItem(), BasemapItem(), Overlay()
-        self.layers: tuple[Layer, ...] = (self.image, self.basemap, self.contours, self.overlay)
+        self.other_image, self.other_contours = RadarImage(), ContourItem()
+        self.layers: tuple[Layer, ...] = (self.image, self.other_image, self.basemap, self.contours,
+                                          self.other_contours, self.overlay)
         scene = QGraphicsScene(self)
         scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         for depth, layer in enumerate(self.layers):
@@ -117,6 +51,8 @@ class MapCanvas(QGraphicsView):
         self.view = MapView()
         self.view.changed.connect(self.place)
         self._dragged_from: QPointF | None = None
+        self._pressed_at: QPointF | None = None
+        self._dividing = False
         self._prepare()
 
     def _prepare(self) -> None:
@@ -157,25 +93,49 @@ class MapCanvas(QGraphicsView):
         super().paintEvent(event)
         self.painted.emit()
 
+    def set_divider(self, share: float | None) -> None:
+        """Share of the width left of which the first picture is drawn and right of which the other; None: one only."""
+        self.overlay.divider = share = None if share is None else min(max(share, 0.02), 0.98)
+        for layer in (self.image, self.contours):
+            layer.span = (0.0, 1.0 if share is None else share)
+        for layer in (self.other_image, self.other_contours):
+            layer.span = (1.0 if share is None else share, 1.0)
+        self.viewport().update()
+
+    def _on_divider(self, at: QPointF) -> bool:
+        share = self.overlay.divider
+        return share is not None and abs(at.x() - share * self.viewport().width()) <= GRIP
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self.view.grid is not None:
-            self._dragged_from = event.position()
+        if event.button() != Qt.MouseButton.LeftButton or self.view.grid is None:
+            return
+        self._dividing = self._on_divider(event.position())
+        if not self._dividing:
+            self._dragged_from = self._pressed_at = event.position()
             self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self.view.grid is None:
             return
-        if self._dragged_from is not None:
+        if self._dividing:
+            self.set_divider(event.position().x() / max(self.viewport().width(), 1))
+        elif self._dragged_from is not None:
             step = event.position() - self._dragged_from
             self._dragged_from = event.position()
             self.view.pan(self.placement(), step.x(), step.y())
+        elif self.overlay.divider is not None:
+            near = self._on_divider(event.position())
+            self.viewport().setCursor(Qt.CursorShape.SplitHCursor if near else Qt.CursorShape.CrossCursor)
         x, y = self.placement().to_grid(event.position().x(), event.position().y())
         self.set_cursor(x, y)
         self.cursor_moved.emit(x, y)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._dragged_from = None
+        pressed, self._pressed_at = self._pressed_at, None
+        self._dragged_from, self._dividing = None, False
         self.viewport().setCursor(Qt.CursorShape.CrossCursor)
+        if pressed is not None and (event.position() - pressed).manhattanLength() <= STILL:
+            self.clicked.emit(*self.placement().to_grid(event.position().x(), event.position().y()))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
@@ -207,6 +167,7 @@ class MapPane(QWidget):
     cursor_left = Signal()
     painted = Signal()
     view_reset = Signal()
+    clicked = Signal(float, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -217,7 +178,7 @@ class MapPane(QWidget):
         self.canvas = MapCanvas(self)
         for source, target in ((self.canvas.cursor_moved, self.cursor_moved), (self.canvas.painted, self.painted),
                                (self.canvas.cursor_left, self.cursor_left),
-                               (self.canvas.view_reset, self.view_reset)):
+                               (self.canvas.view_reset, self.view_reset), (self.canvas.clicked, self.clicked)):
             source.connect(target)
         self._lay_out()
         self.set_theme(DARK)
@@ -245,26 +206,41 @@ class MapPane(QWidget):
         self.canvas.basemap.set_shown(grid is not None)
         if grid is None:
             self.set_picture(None)
+            self.set_other(None, ())
             self.set_contours(())
             self.set_cursor(None, None)
         self.canvas.place()
 
     def set_picture(self, picture: Picture | None) -> None:
+        self._draw(self.canvas.image, picture)
+
+    def set_other(self, picture: Picture | None, contours: tuple[Contour, ...]) -> None:
+        """What is drawn right of the divider."""
+        self._draw(self.canvas.other_image, picture)
+        self.canvas.other_contours.set_contours(contours, self._styles(contours))
+
+    def set_divider(self, share: float | None) -> None:
+        """See :meth:`MapCanvas.set_divider`."""
+        self.canvas.set_divider(share)
+
+    def _draw(self, layer: RadarImage, picture: Picture | None) -> None:
         grid = self.canvas.view.grid
         if picture is None or grid is None:
-            self.canvas.image.set_picture(None, (0.0, 1.0, 0.0, 1.0))
+            layer.set_picture(None, (0.0, 1.0, 0.0, 1.0))
             return
         left, _, _, top = grid.extent
         height, width = picture.image.shape
-        self.canvas.image.set_picture(picture, (left, left + width * picture.block * grid.dx,
-                                                top - height * picture.block * grid.dy, top))
+        layer.set_picture(picture, (left, left + width * picture.block * grid.dx,
+                                    top - height * picture.block * grid.dy, top))
 
     def set_contours(self, contours: tuple[Contour, ...]) -> None:
         self._contours = contours
+        self.canvas.contours.set_contours(contours, self._styles(contours))
+
+    def _styles(self, contours: tuple[Contour, ...]) -> tuple[LineStyle, ...]:
         count = len(self._thresholds)
-        shown = tuple(threshold_style(self._thresholds.index(c.threshold) if c.threshold in self._thresholds else i,
-                                      max(count, i + 1)) for i, c in enumerate(contours))
-        self.canvas.contours.set_contours(contours, shown)
+        return tuple(threshold_style(self._thresholds.index(c.threshold) if c.threshold in self._thresholds else i,
+                                     max(count, i + 1)) for i, c in enumerate(contours))
 
     def set_thresholds(self, thresholds: tuple[float, ...]) -> None:
         """Decides which style the contour of each threshold gets."""
@@ -286,6 +262,10 @@ class MapPane(QWidget):
             self.canvas.overlay.message = message
             self.canvas.viewport().update()
 
+    def set_measured(self, measured: Measured | None) -> None:
+        self.canvas.overlay.measured = measured
+        self.canvas.viewport().update()
+
     def set_basemap(self, lines: Sequence[MapLine], graticule: Sequence[MapLine] = ()) -> None:
         self.canvas.basemap.set_lines(lines, graticule)
 
@@ -300,6 +280,7 @@ class MapPane(QWidget):
 
     def set_smooth(self, smooth: bool) -> None:
         self.canvas.image.smooth(smooth)
+        self.canvas.other_image.smooth(smooth)
 
     def set_cursor(self, x: float | None, y: float | None) -> None:
         self.canvas.set_cursor(x, y)

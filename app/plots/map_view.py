@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QTransform
+from PySide6.QtCore import QObject, QRectF, Signal
+from PySide6.QtGui import QPainter, QTransform
 from PySide6.QtWidgets import QGraphicsItem
 
 from engine.radar.grid import Grid
@@ -102,11 +102,20 @@ class MapView(QObject):
 
 
 class Layer(QGraphicsItem):
-    """One thing drawn over the whole map; it paints in pixels and is told where the map stands."""
+    """One thing drawn over the whole map; it paints in pixels and is told where the map stands. span: the share of
+    the pane's width that it keeps to, for two pictures side by side in one pane."""
 
     def __init__(self) -> None:
         super().__init__()
         self.place = Placement(1.0, 0.0, 1.0, 0.0, 1, 1, 1.0, 1.0)
+        self.span: tuple[float, float] = (0.0, 1.0)
+
+    def begin(self, painter: QPainter) -> None:
+        """Keeps to the layer's share of the pane's width; ended by ``painter.restore()``."""
+        painter.save()
+        if self.span != (0.0, 1.0):
+            left, right = (round(part * self.place.width) for part in self.span)
+            painter.setClipRect(QRectF(left, 0, right - left, self.place.height))
 
     def set_place(self, place: Placement) -> None:
         if place != self.place:

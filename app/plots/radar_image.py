@@ -48,8 +48,10 @@ class RadarImage(Layer):
         if crop is None:
             return
         source, target = crop
+        self.begin(painter)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
         painter.drawImage(target, self._image, source)
+        painter.restore()
 
     def _crop(self, columns: int, rows: int) -> tuple[QRectF, QRectF] | None:
         """Whole cells that the pane shows, and where they go: keeps Qt's fixed-point scaling exact at any zoom."""

@@ -1,0 +1,37 @@
+"""Predicted minus observed, prepared for the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.display.difference import difference_picture
+from engine.jobs.display import PictureReady
+from engine.jobs.events import Event, Finished
+from engine.jobs.scope import Scope
+from engine.radar.packed import AnyField
+from engine.radar.sequence import RadarSequence
+
+
+@dataclass(frozen=True)
+class DifferenceRequest:
+    """predicted: (ny, nx) mm/h on the sequence's grid. index: the observed frame. colours: 256 opaque uint32 of
+    :func:`engine.display.difference.difference_colours`. ``name`` comes back with the picture."""
+
+    name: Hashable
+    predicted: AnyField
+    sequence: RadarSequence
+    index: int
+    colours: NDArray[np.uint32]
+
+
+def run(request: DifferenceRequest, scope: Scope) -> Iterator[Event]:
+    """One PictureReady. Raises UnreadableInput if the observed frame cannot be read."""
+    scope.token.check()
+    observed = request.sequence.rain_rate(request.index)
+    yield PictureReady(request.name, difference_picture(request.predicted, observed, request.sequence.grid,
+                                                        request.colours))
+    yield Finished()
