@@ -35,13 +35,13 @@ class Coding(Enum):
 
 
 _PRODUCTS = {
-    Coding.RAIN: "RZ RY RV RH RB RW RL RU RQ RS EZ EY EH EB EW YW SQ SH SF SJ S2 S3 W1 W2 W3 W4 D2 D3 TZ TH",
+    Coding.RAIN: "%M RZ RY RV RH RB RW RL RU RQ RS EZ EY EH EB EW YW SQ SH SF SJ S2 S3 W1 W2 W3 W4 D2 D3 TZ TH",
     Coding.BYTES: "RX WX EX FX", Coding.FINE: "WN", Coding.LEVELS: "PG PC PZ",
 }
 CODINGS = {product: coding for coding, products in _PRODUCTS.items() for product in products.split()}
 NO_RAIN = {
     "RE": "the solid share of precipitation (0 to 1, with a hail flag)",
-    "%M": "the monthly sum in per cent of its long-term mean", "%J": "the yearly sum in per cent of its long-term mean",
+    "%J": "the yearly sum in per cent of its long-term mean",
     "%Y": "the yearly sum in per cent of its long-term mean", "HG": "classes of precipitation",
     "QY": "a measure of quality", "RD": "a difference of two analyses",
 }

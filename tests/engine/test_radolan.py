@@ -112,7 +112,7 @@ def test_forecasts_stand_at_their_valid_times_and_make_a_sequence(tmp_path: Path
 
 
 @pytest.mark.parametrize(("product", "says"), [
-    ("RE", "solid share"), ("%M", "per cent"), ("HG", "classes"), ("ZZ", "not known"), ("RD", "difference")])
+    ("RE", "solid share"), ("%J", "per cent"), ("HG", "classes"), ("ZZ", "not known"), ("RD", "difference")])
 def test_what_is_no_rain_is_refused_by_name(tmp_path: Path, product: str, says: str) -> None:
     with pytest.raises(UnreadableInput, match=says):
         open_archive(built.composite(tmp_path / "a", words(), NIGHT, product))
