@@ -126,11 +126,18 @@ def _simvp(wish: Configuration) -> nn.Module:
     return SimVP(wish.inputs, **wish.options)  # type: ignore[arg-type]
 
 
+def _earthformer(wish: Configuration) -> nn.Module:
+    from engine.networks.earthformer import Earthformer
+
+    return Earthformer(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
     "encoder-forecaster": _encoder_forecaster,
     "chain": _chain,
     "simvp": _simvp,
+    "earthformer": _earthformer,
 }
 
 

@@ -103,4 +103,10 @@ ZOO: dict[str, Entry] = {
                    "38.9 M (not reproduced)"),
     "tau": Entry("TAU", "convolutional", 38_425_281,
                  Configuration("simvp", inputs=5, leads=5, options={"translator": "tau"})),
+    "earthformer": Entry("Earthformer, 160 x 160", "transformer", 7_171_933,
+                         Configuration("earthformer", inputs=5, leads=5), "7.2 M (DB-RNN paper)"),
+    "earthformer-sevir": Entry("Earthformer, SEVIR 384 x 384", "transformer", 8_659_677,
+                               Configuration("earthformer", inputs=13, leads=12,
+                                             options={"grid": (384, 384), "separate": True}),
+                               "7.6 M (not reproduced)"),
 }

@@ -11,6 +11,7 @@ from engine.networks import cnn
 from engine.networks.cell import Place
 from engine.networks.cells.predrnn_pp import GradientHighway
 from engine.networks.configuration import Configuration, build, cell_class, parameter_count
+from engine.networks.earthformer import Earthformer
 from engine.networks.simvp import SimVP
 from engine.networks.zoo import ZOO
 
@@ -34,6 +35,9 @@ def test_a_configuration_survives_its_text(name: str) -> None:
     (partial(SimVP, 10, "tau"), 44_656_001),
     (partial(SimVP, 10, "incepu"), 57_946_113),
     (partial(SimVP, 5, "incepu"), 55_771_393),
+    (partial(Earthformer, separate=True), 8_646_493),
+    (partial(Earthformer, 13, 12, (384, 384)), 7_185_117),
+    (partial(Earthformer, 13, 12, (384, 384), vectors=0), 6_164_573),
 ])
 def test_other_forms_of_the_specifications(make: partial[torch.nn.Module], count: int) -> None:
     with torch.device("meta"):
