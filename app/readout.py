@@ -37,6 +37,7 @@ class Readout:
         bar.addPermanentWidget(self.zr)
         bar.addPermanentWidget(self.device)
         bar.setSizeGripEnabled(False)
+        bar.setContentsMargins(10, 0, 4, 0)
         self.follow()
 
     def set_device(self, device: str) -> None:

@@ -23,6 +23,7 @@ class ZRButton(QToolButton):
         self._session = context.session
         self.setAutoRaise(True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setStyleSheet("QToolButton { padding-right: 14px; }")  # room for the menu's arrow
         self.setAccessibleName("Z-R pair")
         self.choices = QMenu("Z-R pair", self)
         self.setMenu(self.choices)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import wording
@@ -24,8 +23,6 @@ from engine.radar.scaling import rain_bins
 from engine.radar.sequence import RadarSequence
 
 NEIGHBOURS = 8
-NARROW = 400
-"""Width in pixels below which a title is shortened, so that the forecaster's name stays whole."""
 
 OTHER = ("predicted", "observed")
 """Whose contours a pane shows when they are crossed."""
@@ -258,15 +255,7 @@ class MapsPanel(QWidget):
 
     def _title(self, number: int) -> None:
         content, pane = self._contents[number], self._panes[number]
-        left = self.modes.title(number, (self._contents[0].left, self._contents[1].left))
-        pane.set_titles(left.replace("PREDICTED", "PRED.") if pane.width() < NARROW else left, content.right)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        for number, content in enumerate(self._contents):
-            picture = self._context.pictures.get(content.name) if content.wanted else None
-            if content.left and picture is self._drawn[number]:
-                self._title(number)
+        pane.set_titles(self.modes.title(number, (self._contents[0].left, self._contents[1].left)), content.right)
 
     def _draw_contours(self) -> None:
         mode, drawn = self._session.settings.values.contours, set(self._session.drawn)

@@ -21,6 +21,11 @@ from engine.display.picture import Picture
 from engine.radar.grid import Grid
 
 WHEEL_STEP = 1.0015
+WIDEST = "00:00 UTC  +0000 min"
+NARROW, TIGHT = 400, 300
+"""Widths in pixels below which titles get shorter words, and below which the valid time goes too: the time axis and
+the status bar have it."""
+SHORTER = (("PREDICTED", "PRED."), ("DIFFERENCE", "DIFF."), (" − observed", ""))
 STILL = 4
 """Pixels that the mouse may move between press and release of a click."""
 GRIP = 8
@@ -172,7 +177,8 @@ class MapPane(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._left = TextLine(self)
-        self._right = TextLine(self, "00:00 UTC  +0000 min", Qt.AlignmentFlag.AlignRight)
+        self._right = TextLine(self, WIDEST, Qt.AlignmentFlag.AlignRight)
+        self._titles = ("", "")
         self._thresholds: tuple[float, ...] = ()
         self._contours: tuple[Contour, ...] = ()
         self.canvas = MapCanvas(self)
@@ -248,9 +254,24 @@ class MapPane(QWidget):
         self.set_contours(self._contours)
 
     def set_titles(self, left: str, right: str) -> None:
-        self._left.setText(left)
-        self._right.setText(right)
+        self._titles = left, right
         self.canvas.setAccessibleName(f"Map: {left}, {right}")
+        self._fit_titles()
+
+    def _fit_titles(self) -> None:
+        """In a narrow pane words are cut before the forecaster's name and the lead time are."""
+        left, right = self._titles
+        if self.width() < NARROW:
+            for word, short in SHORTER:
+                left = left.replace(word, short)
+        tight = self.width() < TIGHT
+        self._left.setText(left)
+        self._right.reserve("+0000 min" if tight else WIDEST)
+        self._right.setText(right.split("  ")[-1] if tight else right)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_titles()
 
     def set_badges(self, badges: tuple[str, ...]) -> None:
         if badges != self.canvas.overlay.badges:

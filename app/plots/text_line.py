@@ -30,6 +30,12 @@ class TextLine(QWidget):
             self.setToolTip("" if self._widest else text)
             self.update()
 
+    def reserve(self, widest: str) -> None:
+        """Keeps room for another text."""
+        if widest != self._widest:
+            self._widest = widest
+            self.updateGeometry()
+
     def sizeHint(self) -> QSize:
         metrics = QFontMetricsF(self.font())
         return QSize(round(metrics.horizontalAdvance(self._widest)) + 4, round(metrics.height()) + 2)
