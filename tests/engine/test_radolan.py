@@ -417,12 +417,18 @@ def test_real_radvor_bundle_is_a_forecast_of_two_hours(real_data: Path) -> None:
 
 @pytest.mark.realdata
 def test_real_products_that_hold_no_rain_say_what_they_hold(real_data: Path) -> None:
-    with pytest.raises(UnreadableInput, match="per cent"):
-        open_archive(real_data / "dwd-radolan" / "2021-08-01")
     sequence = open_archive(real_data / "dwd-radvor" / "2022-10-18")
     reasons = {Path(skipped.path).name[:2]: skipped.reason for skipped in sequence.skipped}
     assert len(sequence) == 25
     assert "solid share" in reasons["RE"]
+
+
+@pytest.mark.realdata
+def test_a_real_monthly_sum_opens_as_a_mean_rate(real_data: Path) -> None:
+    """July 2021 brought Germany some 110 mm: over 31 days 0.15 mm/h."""
+    sequence = open_archive(real_data / "dwd-radolan" / "2021-08-01")
+    assert sequence.layout.variable == "%M"
+    assert np.nanmean(sequence.native(0)) * 31 * 24 == pytest.approx(110, rel=0.25)
 
 
 @pytest.mark.realdata
