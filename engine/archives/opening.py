@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -47,7 +48,34 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     wanted = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     if not wanted:
         raise UnreadableInput("(no path)", "no file was named")
-    listing = _expand(wanted)
+    with _no_collection() as collect_again:
+        listing = _expand(wanted)
+        scans, skipped = _scans(wanted, listing, options, token, report, collect_again)
+        if not scans:
+            raise _nothing(wanted, skipped)
+        return _assemble(wanted, _joined(scans), [Skipped(str(p), _reason(e)) for p, e in skipped])
+
+
+@contextmanager
+def _no_collection() -> Iterator[Callable[[], None]]:
+    """No search for garbage while a hundred thousand entries are made that all stay (a quarter of the time); what
+    is handed out allows it again, as scanning files leaves some."""
+    was_on = gc.isenabled()
+    gc.disable()
+
+    def again() -> None:
+        if was_on:
+            gc.enable()
+
+    try:
+        yield again
+    finally:
+        again()
+
+
+def _scans(wanted: list[Path], listing: Listing, options: PolarOptions | None, token: CancelToken, report: Report,
+           collect_again: Callable[[], None]) -> tuple[list[Part], list[tuple[Path, StormdeckError]]]:
+    """What the listed files hold, from the index or by scanning, and what went wrong."""
     scans: list[Part] = []
     skipped: list[tuple[Path, StormdeckError]] = []
     layouts = _Layouts()
@@ -60,6 +88,7 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
             done += count
             found = Found((run,)) if run is not None else index.known(file)
             if found is None:
+                collect_again()
                 report(done / len(listing.files), f"reading {file.path.name}")
                 found = _look(file, likely, options, token)
                 index.learn(file, found)
@@ -69,9 +98,7 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
                 scans.append(layouts.shared(part))
         if listing.whole:
             index.forget_others(file.name for file in listing.files)
-    if not scans:
-        raise _nothing(wanted, skipped)
-    return _assemble(wanted, _joined(scans), [Skipped(str(p), _reason(e)) for p, e in skipped])
+    return scans, skipped
 
 
 def _index_of(wanted: list[Path], listing: Listing,
