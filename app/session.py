@@ -17,6 +17,7 @@ from app.settings import Settings, check_thresholds
 from engine.errors import NotEnoughInput, StormdeckError
 from engine.jobs.events import ArchiveOpened, Event, Failed, Finished, Progress, Stopped
 from engine.radar.grid import Grid
+from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import RadarSequence
 from engine.radar.units import ZR
 
@@ -53,6 +54,7 @@ class Session(QObject):
         self.places: tuple[Place, ...] = ()
         self.paths: tuple[Path, ...] = ()
         self._wanted_paths: tuple[Path, ...] = ()
+        self.polar = PolarOptions()
         self._opening_job = 0
         self.located = False
         self.forecasting = Forecasting(bridge, settings, self)
@@ -70,9 +72,20 @@ class Session(QObject):
             return
         first = self._wanted_paths[0]
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        self._opening_job = self.bridge.submit("open", OpenRequest(self._wanted_paths), self._on_open, key="open",
-                                               priority=10)
+        request = OpenRequest(self._wanted_paths, self.polar)
+        self._opening_job = self.bridge.submit("open", request, self._on_open, key="open", priority=10)
         self.opening.emit(f"{first.name or first}{more}")
+
+    @property
+    def is_polar(self) -> bool:
+        """Whether the maps on show were made from polar data."""
+        return self.sequence is not None and self.sequence.layout.variable.endswith(f"({self.polar})")
+
+    def set_polar(self, options: PolarOptions) -> None:
+        """How polar data become maps from now on; the open archive is opened anew."""
+        if options != self.polar:
+            self.polar = options
+            self.open(self.paths)
 
     def cancel_opening(self) -> None:
         self.bridge.cancel(self._opening_job)

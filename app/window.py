@@ -30,7 +30,7 @@ from app.dialogs.message_bar import MessageBar
 from app.icons import icon
 from app.measure import Measure
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT
-from app.panels.map_modes import BLINK, ONE, SWIPE, TWO
+from app.panels.map_modes import BLINK, SWIPE
 from app.panels.maps import MapsPanel
 from app.pictures import Pictures
 from app.player import Player
@@ -141,6 +141,7 @@ class MainWindow(QMainWindow):
         actions["loop"].setChecked(values.loop)
         actions[values.theme].setChecked(True)
         actions.wire(self)
+        actions["polar"].setEnabled(False)
         self.maps.set_smooth(values.smooth)
         self.maps.modes.changed.connect(self._show_modes)
         self.maps.shown.connect(self.player.frame_painted)
@@ -219,6 +220,7 @@ class MainWindow(QMainWindow):
         self.menuBar().setCornerWidget(self.chip)  # a menu bar lays its corner out anew only when it is set
         self.chip.show()
         self.setWindowTitle(f"{sequence.name} – Stormdeck")
+        self.actions_by_key["polar"].setEnabled(self.session.is_polar)
         self._follow()
 
     # -- what actions call
@@ -236,21 +238,6 @@ class MainWindow(QMainWindow):
         self.settings.values.contours = mode
         self.maps.redraw_contours()
 
-    def show_one_map(self) -> None:
-        self.maps.modes.set_mode(ONE)
-
-    def show_two_maps(self) -> None:
-        self.maps.modes.set_mode(TWO)
-
-    def show_swipe(self, on: bool) -> None:
-        self.maps.modes.set_mode(SWIPE if on else TWO)
-
-    def show_blink(self, on: bool) -> None:
-        self.maps.modes.set_mode(BLINK if on else TWO)
-
-    def show_difference(self, on: bool) -> None:
-        self.maps.modes.set_difference(on)
-
     def _show_modes(self) -> None:
         modes = self.maps.modes
         for key, on in (("swipe", modes.mode == SWIPE), ("blink", modes.mode == BLINK),
@@ -259,9 +246,6 @@ class MainWindow(QMainWindow):
             action.blockSignals(True)
             action.setChecked(on)
             action.blockSignals(False)
-
-    def set_measuring(self, on: bool) -> None:
-        self.measure.set_active(on)
 
     def set_smooth(self, smooth: bool) -> None:
         self.settings.values.smooth = smooth
@@ -305,6 +289,13 @@ class MainWindow(QMainWindow):
 
     def reference_here(self) -> None:
         self.session.set_reference_near(self.session.position)
+
+    def show_polar(self) -> None:
+        from app.dialogs.polar import PolarDialog
+
+        dialog = PolarDialog(self.session, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
 
     def export(self) -> None:
         from app.dialogs.export import ExportDialog

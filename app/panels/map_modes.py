@@ -69,6 +69,18 @@ class MapModes(QObject):
         self._panel.refresh()
         self.changed.emit()
 
+    def show_one(self) -> None:
+        self.set_mode(ONE)
+
+    def show_two(self) -> None:
+        self.set_mode(TWO)
+
+    def set_swipe(self, on: bool) -> None:
+        self.set_mode(SWIPE if on else TWO)
+
+    def set_blink(self, on: bool) -> None:
+        self.set_mode(BLINK if on else TWO)
+
     def set_difference(self, shown: bool) -> None:
         if shown != self.difference_shown:
             self.difference_shown = shown

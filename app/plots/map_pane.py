@@ -265,8 +265,10 @@ class MapPane(QWidget):
             for word, short in SHORTER:
                 left = left.replace(word, short)
         tight = self.width() < TIGHT
+        if tight:
+            left = left.replace("PRED. ", "").replace("DIFF. ", "Δ ")
         self._left.setText(left)
-        self._right.reserve("+0000 min" if tight else WIDEST)
+        self._right.reserve("+000 min" if tight else WIDEST)
         self._right.setText(right.split("  ")[-1] if tight else right)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

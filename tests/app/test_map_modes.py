@@ -67,7 +67,8 @@ def test_difference_is_predicted_minus_observed(driver: Driver) -> None:
     modes, session = driver.window.maps.modes, driver.session
     assert session.place is not None
     assert session.place.frame is not None
-    assert modes.difference._left.text() == "DIFFERENCE persistence − observed"
+    assert modes.difference._titles[0] == "DIFFERENCE persistence − observed"
+    assert modes.difference._left.text() == "Δ persistence"  # the name stays whole in a small pane
     assert modes.difference._right.text().endswith("+15 min")
     picture = modes.difference.canvas.image._picture
     assert picture is not None
@@ -218,3 +219,30 @@ def test_the_clutter_mask_is_found_once_and_switched(driver: Driver, tmp_path: P
     clutter.trigger()
     assert session.masked, "the mask that was found is kept"
     driver.quiet()
+
+
+@pytest.mark.realdata
+def test_polar_data_are_opened_anew_with_another_product(driver: Driver, real_data: Path) -> None:
+    from app.dialogs.polar import PolarDialog
+
+    driver.show()
+    polar = driver.window.actions_by_key["polar"]
+    assert not polar.isEnabled()
+    driver.drop(real_data / "iris" / "cor-main131125105503.RAW2049")
+    driver.until(lambda: driver.session.is_polar and not driver.session.is_opening)
+    driver.quiet()
+    assert polar.isEnabled()
+    assert driver.session.sequence is not None
+    assert driver.session.sequence.layout.variable.endswith("(CAPPI 2 km)")
+    polar.trigger()
+    dialog = driver.window.findChild(PolarDialog)
+    assert dialog is not None
+    dialog.product.setCurrentIndex(1)
+    assert not dialog.height_km.isEnabled()
+    dialog.pixel_km.setValue(4.0)
+    dialog.buttons.accepted.emit()
+    driver.until(lambda: driver.session.sequence is not None
+                 and driver.session.sequence.layout.variable.endswith("(lowest sweep)"))
+    driver.quiet()
+    assert driver.session.sequence.grid.pixel_km == pytest.approx((4.0, 4.0))
+    assert polar.isEnabled()
