@@ -48,7 +48,7 @@ PROCESSES = 2
 ASK_SECONDS = 0.05
 """How often one who waits asks whether to stop."""
 _END_SECONDS = 0.5
-_STARTING = threading.Lock()
+_STARTING, _CHOOSING = threading.Lock(), threading.Lock()
 
 
 UNGUARDED = frozenset({"dwd-radolan", "dwd-radolan-ascii", "taasrad19-ascii", "meteoswiss-gif", "fmi-pgm",
@@ -93,7 +93,9 @@ def call(function: Callable[..., T], *arguments: Any, path: Path, seconds: float
     """
     if multiprocessing.current_process().daemon:
         return function(*arguments)
-    return _guard_of(os.getpid()).call(function, arguments, path, seconds, kind, copies)
+    with _CHOOSING:  # two first callers share one
+        guard = _guard_of(os.getpid())
+    return guard.call(function, arguments, path, seconds, kind, copies)
 
 
 @lru_cache(maxsize=1)

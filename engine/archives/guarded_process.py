@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import shutil
 import signal
 import sys
 import tempfile
@@ -73,6 +74,7 @@ def serve(connection: Connection, folder: str, memory_bytes: int) -> None:
             request: Request = receive(connection)
             with _alarm(request.seconds + LAST_WORD_SECONDS):
                 send(connection, _answer(request))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answer(request: Request) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gzip
 import logging
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import textwrap
 import threading
 import time
@@ -23,6 +25,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import resources
 from engine.archives import guard, open_archive
 from engine.archives.guard import Guard
 from engine.archives.unpacked import Unpacked
@@ -267,6 +270,28 @@ def test_a_file_that_keeps_its_library_busy_for_ever_is_given_up(tmp_path: Path,
         open_archive(good)
 
 
+def test_the_sample_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_guard_of", None)
+    sequence = open_archive(resources.sample_archive())
+    assert sequence.native(0).shape == sequence.grid.shape
+
+
+@pytest.mark.parametrize("ending", ["gz", "tar.gz"])
+def test_compressed_files_reach_it(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = builders.odim(tmp_path / "a.h5", [CODES], [NOON])
+    bundle = tmp_path / f"a.h5.{ending}"
+    if ending == "gz":
+        bundle.write_bytes(gzip.compress(plain.read_bytes()))
+    else:
+        with tarfile.open(bundle, "w:gz") as tar:
+            tar.add(plain, "days/a.h5")
+            tar.add(plain, "days/b.h5")
+    monkeypatch.setattr(h5py, "File", None)
+    sequence = open_archive(bundle)
+    assert sequence.frames[0].path.is_relative_to(bundle)
+    np.testing.assert_array_equal(sequence.native(0)[0], np.float32([0, 0.5, 1, np.nan]))
+
+
 def test_unpacked_files_are_lent(tmp_path: Path) -> None:
     ours, theirs = (Unpacked(tmp_path / name) for name in ("a", "b"))
     ours.folder.mkdir()
@@ -320,7 +345,7 @@ made.call(re.match, (r"(a+)+$", "a" * 60 + "b"), Path(), 1, "warm")
 @ON_LINUX
 def test_it_does_not_outlive_a_killed_program(tmp_path: Path) -> None:
     program = subprocess.Popen([sys.executable, "-c", textwrap.dedent(ORPHAN)], stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
+                               env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)})
     assert program.stdout is not None
     child = Path("/proc") / program.stdout.readline().strip()
     program.kill()

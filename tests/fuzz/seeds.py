@@ -171,16 +171,15 @@ BUILT: Mapping[str, Build] = {
 
 REAL: Mapping[str, str] = {
     "rainfields": "bom-prcp-c10/*/*.nc",
-    "cfradial-rhi": "cfradial/*.nc",
+    "cfradial": "cfradial/MLL*.nc",
     "dx": "dwd-dx/*/*.gz",
-    "radvor": "dwd-radvor/*/*.gz",
+    "radvor": "dwd-radvor/*/RQ*.gz",
     "fmi-pgm": "fmi-pgm/*/*.gz",
     "iris": "iris/*.gz",
     "knmi": "knmi/*/*.h5",
     "aqc": "mch-aqc/*/*.gif",
     "odim-polar": "odim-polar/*/*.h5",
     "rainbow": "rainbow/*.vol",
-    "uf": "uf/*.gz",
     "nexrad": "nexrad/*/*_V06",
     "opera": "opera/*/*.hdf",
     "geotiff": "fmi-geotiff/*/*.tif",
