@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_a_gap_begins_a_new_episode_and_short_ones_give_nothing() -> None:
     assert [t.fresh for t in found] == [(0, 1, 2), (3, 4), (10, 11, 12), (13, 14)]
     for trial in found:
         times = [archive.times[i] for i in (*trial.frames, *trial.truth)]
-        assert len({b - a for a, b in zip(times[:-1], times[1:], strict=True)}) == 1
+        assert len({b - a for a, b in itertools.pairwise(times)}) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"inputs": 0}, {"leads": 0}, {"every": 0}])
