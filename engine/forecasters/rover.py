@@ -121,7 +121,8 @@ class Rover:
 
 
     def _steering(self, inputs: Inputs, options: Options, context: Context) -> Steering | None:
-        """The slow flow, where there are frames to see it in and lead times that need it."""
+        """The slow flow, where there are frames to see it in and lead times that need it. It is sought in dBZ by both
+        transforms: the whole pattern is to be followed, weak rain included."""
         from engine.forecasters.advection import Steering
         from engine.forecasters.optical_flow import FlowSettings, estimate_flow
 
@@ -131,7 +132,7 @@ class Rover:
             return None
         base = self.settings.flow or FlowSettings()
         apart = estimate_flow(
-            inputs.frames[[-1 - window, -1]], lambda rates: self.transform.grey(rates, inputs.zr),
+            inputs.frames[[-1 - window, -1]], lambda rates: Transform.LINEAR.grey(rates, inputs.zr),
             replace(base, pairs=1, sigma=wish.sigma, alpha=wish.alpha), context.token, device=context.device)
         slow = replace(apart, values=apart.values / window)
         return Steering(slow, wish.begins * window, wish.ends * window)
