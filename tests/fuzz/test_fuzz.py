@@ -6,6 +6,7 @@ For each file: nothing but UnreadableInput comes out, within 5 s of work, the pr
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
@@ -58,7 +59,8 @@ def from_now_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """First files get no more time than others."""
     monkeypatch.setattr(guard, "FIRST_SECONDS", 0.0)
     if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
+        with contextlib.suppress(OSError):  # some containers do not allow it; the peak is then that of the whole run
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def outcome(path: Path) -> str:
