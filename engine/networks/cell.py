@@ -97,6 +97,17 @@ def warp(field: Tensor, shift: Tensor) -> Tensor:
 
 
 def gated(gates: Tensor, old: Tensor) -> Tensor:
-    """The LSTM's memory update. gates: (B, 3C, H, W) in the order input, forget, new; old: (B, C, H, W)."""
+    """The LSTM's memory update. gates: (B, 3C, H, W) in the order input, forget, new, which are used up;
+    old: (B, C, H, W)."""
     enter, forget, new = gates.chunk(3, dim=1)
-    return torch.sigmoid(forget) * old + torch.sigmoid(enter) * torch.tanh(new)
+    return torch.addcmul(sigmoid(forget) * old, sigmoid(enter), tanh(new))
+
+
+def sigmoid(fresh: Tensor) -> Tensor:
+    """The logistic function of something that nobody else needs, in its own place where no gradient is wanted."""
+    return torch.sigmoid(fresh) if torch.is_grad_enabled() else fresh.sigmoid_()
+
+
+def tanh(fresh: Tensor) -> Tensor:
+    """The hyperbolic tangent, likewise."""
+    return torch.tanh(fresh) if torch.is_grad_enabled() else fresh.tanh_()

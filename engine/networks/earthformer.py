@@ -114,7 +114,8 @@ class Merge(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         factor = self.factor
         x = F.pad(x, (0, 0, 0, -x.shape[3] % factor, 0, -x.shape[2] % factor))
-        parts = x.unflatten(3, (-1, factor)).unflatten(2, (-1, factor)).transpose(3, 4)  # (B, T, h, w, f, f, C)
+        batch, count, rows, columns, width = x.shape
+        parts = x.reshape(batch, count, rows // factor, factor, columns // factor, factor, width).transpose(3, 4)
         return torch.as_tensor(self.reduce(self.norm(parts.flatten(4))))
 
 

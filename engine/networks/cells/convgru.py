@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.networks.cell import Flow, Place, zeros
+from engine.networks.cell import Flow, Place, sigmoid, zeros
 
 LEAK = 0.2
 
@@ -18,13 +18,13 @@ def gru_update(from_input: Tensor | None, from_state: Tensor, hidden: Tensor) ->
     """
     reset, update, new = from_state.chunk(3, dim=1)
     if from_input is None:
-        candidate = F.leaky_relu(torch.sigmoid(reset) * new, LEAK)
-        update = torch.sigmoid(update)
+        candidate = F.leaky_relu(sigmoid(reset) * new, LEAK)
+        update = sigmoid(update)
     else:
         reset_x, update_x, new_x = from_input.chunk(3, dim=1)
-        candidate = F.leaky_relu(new_x + torch.sigmoid(reset_x + reset) * new, LEAK)
-        update = torch.sigmoid(update_x + update)
-    return candidate + update * (hidden - candidate)
+        candidate = F.leaky_relu(torch.addcmul(new_x, sigmoid(reset_x + reset), new), LEAK)
+        update = sigmoid(update_x + update)
+    return torch.lerp(candidate, hidden, update)
 
 
 class ConvGRU(nn.Module):

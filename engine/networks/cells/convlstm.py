@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.networks.cell import Flow, Place, SumConv, zeros
+from engine.networks.cell import Flow, Place, SumConv, gated, sigmoid, zeros
 
 State = tuple[Tensor, Tensor]
 
@@ -25,7 +25,7 @@ class ConvLSTM(nn.Module):
 
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         hidden, cell = state
-        enter, forget, new, out = self.gates(flow.hidden, hidden).chunk(4, dim=1)
-        cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
-        hidden = torch.sigmoid(out) * torch.tanh(cell)
+        gates = self.gates(flow.hidden, hidden)
+        cell = gated(gates[:, : 3 * self.hidden], cell)
+        hidden = sigmoid(gates[:, 3 * self.hidden:]) * torch.tanh(cell)
         return Flow(hidden, flow.memory), (hidden, cell), None

@@ -95,8 +95,7 @@ class MIM(nn.Module):
         seen = state.hidden if flow.hidden is None else flow.hidden
         memory = zeros(state.hidden, self.hidden) if flow.memory is None else flow.memory
         if self.first:
-            gates = self.block.temporal(seen, state.hidden)
-            cell, out = gated(gates[:, : 3 * self.hidden], state.cell), gates[:, 3 * self.hidden:]
+            cell, out = self.block.remember(seen, state.hidden, state.cell)
             difference, steady = state.difference, state.steady
         else:
             change, difference = self.change(seen - state.before, state.difference)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.networks.cell import Flow, Place, SumConv, gated, zeros
+from engine.networks.cell import Flow, Place, SumConv, gated, sigmoid, tanh, zeros
 
 State = tuple[Tensor, Tensor]
 
@@ -35,13 +35,18 @@ class STLSTM(nn.Module):
         hidden, cell = state
         seen = hidden if flow.hidden is None else flow.hidden
         memory = zeros(hidden, self.hidden) if flow.memory is None else flow.memory
+        memory = gated(self.spatial(seen, memory), memory)
+        cell, out = self.remember(seen, hidden, cell)
+        hidden = self.emit(out, cell, memory)[0]
+        return Flow(hidden, memory), (hidden, cell), None
+
+    def remember(self, seen: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """C' and the output gate's own part, of which the other gates' memory is let go."""
         gates = self.temporal(seen, hidden)
         cell = gated(gates[:, : 3 * self.hidden], cell)
-        memory = gated(self.spatial(seen, memory), memory)
-        hidden = self.emit(gates[:, 3 * self.hidden:], cell, memory)[0]
-        return Flow(hidden, memory), (hidden, cell), None
+        return cell, gates[:, 3 * self.hidden:].clone()
 
     def emit(self, out: Tensor, cell: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """(H', O) from the output gate's own part, C' and M'."""
-        gate = torch.sigmoid(out + self.output(cell, memory))
-        return gate * torch.tanh(self.join(torch.cat((cell, memory), dim=1))), gate
+        gate = sigmoid(out + self.output(cell, memory))
+        return gate * tanh(self.join(torch.cat((cell, memory), dim=1))), gate
