@@ -193,7 +193,8 @@ ALONG_WITH_ANOTHER = {"shiboken6", "cftime"}  # brought by PySide6-Essentials an
 
 
 def test_the_program_imports_nothing_that_it_does_not_require() -> None:
-    required = requirement_names(PROJECT["dependencies"]) | ALONG_WITH_ANOTHER
+    extras = [name for extra, names in PROJECT["optional-dependencies"].items() if extra != "dev" for name in names]
+    required = requirement_names(PROJECT["dependencies"] + extras) | ALONG_WITH_ANOTHER
     missing = {name: place for name, place in imported_distributions("app", "engine", "resources").items()
                if name not in required}
     assert not missing

@@ -1,4 +1,4 @@
-"""Convective cells: born in families, carried by the flow, growing and dying within three quarters of an hour to two hours."""
+"""Convective cells: born in families, carried by the flow, growing and dying within 45 to 120 minutes."""
 
 from __future__ import annotations
 

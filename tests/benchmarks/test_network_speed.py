@@ -21,6 +21,8 @@ from tests.engine.networks.literal import LITERAL, TrajGRU, sampled_warp
 
 pytestmark = pytest.mark.slow
 SIDE, STEPS, ROUNDS = 160, 2, 4
+MOST_MEMORY = 1.15
+"""The inputs laid side by side for one convolution are what the plain version does not need."""
 
 
 class Plain:
@@ -97,7 +99,7 @@ def test_faster_than_a_convolution_per_gate(two_cores: None, name: str, ratio: f
     ours, theirs = (min(column) for column in zip(*times, strict=True))
     print(f"ms-{name}: {theirs / ours:.2f} times faster, {memory[0] / 1e6:.1f} MB against {memory[1] / 1e6:.1f} MB")  # noqa: T201
     assert theirs / ours >= ratio
-    assert memory[0] <= memory[1] * 1.001
+    assert memory[0] <= memory[1] * MOST_MEMORY
 
 
 def test_twenty_lead_times_of_the_small_network(two_cores: None,

@@ -73,6 +73,15 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> RadarSequence:
     return found
 
 
+class Killed(Scope):
+    """Stops the job at the second sequence."""
+
+    def progress(self, fraction: float | None, text: str = "") -> None:
+        if "sequence 2" in text:
+            self.token.cancel()
+        self.token.check()
+
+
 def result(**wishes: Any) -> dict[str, Any]:
     defaults: dict[str, Any] = {"forecasters": ("persistence", "east"), "lead_times": 4, "every": 3, "device": "cpu"}
     *_, last = run(BenchmarkRequest(PATHS, **{**defaults, **wishes}), Scope())
@@ -107,11 +116,9 @@ def test_scores_are_those_of_pooled_tallies(archive: RadarSequence) -> None:
 
 def test_a_killed_run_goes_on_with_the_same_numbers(archive: RadarSequence, tmp_path: Path) -> None:
     whole = result(work=tmp_path / "one.sqlite")
-    scope = Scope()
-    scope.emit = lambda event: scope.token.cancel() if "sequence 2" in getattr(event, "text", "") else None
+    scope = Killed()
     request = BenchmarkRequest(PATHS, ("persistence", "east"), lead_times=4, every=3, device="cpu",
                                work=tmp_path / "two.sqlite")
-    scope._last = -1e9
     with pytest.raises(Cancelled):
         for _ in run(request, scope):
             pass

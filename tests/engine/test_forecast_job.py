@@ -86,10 +86,11 @@ def test_a_cancelled_forecast_leaves_no_file(tmp_path: Path) -> None:
     scope = Scope()
     output = tmp_path / "forecast.nc"
     events = run(ForecastRequest(sequence(moving_square, 12), lead_times=6, output=output), scope)
+    while not (isinstance(event := next(events), FrameReady) and event.lead_index == 2):
+        pass
+    scope.token.cancel()
     with pytest.raises(Cancelled):
-        for event in events:
-            if isinstance(event, FrameReady) and event.lead_index == 2:
-                scope.token.cancel()
+        next(events)
     assert list(tmp_path.iterdir()) == []
 
 

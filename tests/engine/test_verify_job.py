@@ -75,7 +75,7 @@ def score(monkeypatch):
     """Runs the job over forecasts and an archive that exist in memory only."""
     def run(forecasts, observed, scope=None, **options):
         monkeypatch.setattr(verify, "_open", lambda paths, scope: iter(forecasts))
-        monkeypatch.setattr(verify, "open_archive", lambda paths, token, report: observed)
+        monkeypatch.setattr(verify, "open_archive", lambda paths, **how: observed)
         request = VerifyRequest((Path("f.nc"),), (Path("a"),), **options)
         return list(verify.run(request, scope or Scope()))
     return run
