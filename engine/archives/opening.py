@@ -23,7 +23,7 @@ from engine.archives.listing import Listing, ignored
 from engine.archives.probe import Probe
 from engine.archives.reader import PartedReader, PolarReader, Reader, Scan
 from engine.cancel import CancelToken
-from engine.errors import StormdeckError, UnreadableInput
+from engine.errors import StormdeckError, Undescribed, UnreadableInput
 from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import Field, FrameRef, Layout, RadarSequence, Skipped
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[float, str], None]
 T = TypeVar("T")
+UNKNOWN = "no known radar format"
 MAX_ALIKE = 8
 """Layouts of one kind and size that a new one is compared with."""
 
@@ -154,7 +155,7 @@ def _known(probe: Probe, likely: str | None) -> str:
         raise UnreadableInput(probe.path, "an HDF5 or NetCDF-4 file that is damaged or cut short")
     if name is None:
         tried = ", ".join(row.title for row in catalogue.rows("reader"))
-        raise UnreadableInput(probe.path, f"no known radar format (tried: {tried})")
+        raise UnreadableInput(probe.path, f"{UNKNOWN} (tried: {tried})")
     return name
 
 
@@ -204,7 +205,9 @@ def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
         return read_directly(name, ref, layout)
     reader = catalogue.load("reader", name)
     seconds = guard.READ_SECONDS + guard.READ_SECONDS_PER_CELL * math.prod(layout.grid.shape)
-    seconds += getattr(reader, "READ_SECONDS_PER_BYTE", 0.0) * wrapped.real_file(ref.path).stat().st_size
+    per_byte = getattr(reader, "READ_SECONDS_PER_BYTE", 0.0)
+    if per_byte:
+        seconds += per_byte * wrapped.real_file(ref.path).stat().st_size
     with guard.at_hand(ref.path, not getattr(reader, "READS_WRAPPED", False)) as copies:
         return guard.call(read_directly, name, ref, layout, path=ref.path, seconds=seconds, kind=f"read {name}",
                           copies=copies)
@@ -378,7 +381,13 @@ def _reason(error: StormdeckError) -> str:
 def _nothing(wanted: list[Path], skipped: list[tuple[Path, StormdeckError]]) -> UnreadableInput:
     if not skipped:
         return UnreadableInput(wanted[0], "the folder holds no radar file")
+    from engine.archives.pictures import SUFFIXES
+
     path, error = skipped[0]
+    pictured = next((p for p, e in skipped if p.suffix.lower() in SUFFIXES and _reason(e).startswith(UNKNOWN)), None)
+    if pictured is not None:
+        folder = wanted[0] if len(wanted) == 1 and wanted[0].is_dir() else pictured.parent
+        return Undescribed(folder, f"{UNKNOWN}, but pictures that nothing describes")
     if len(skipped) == 1 and isinstance(error, UnreadableInput):
         return error
     return UnreadableInput(wanted[0] if len(wanted) == 1 else path.parent,

@@ -23,6 +23,7 @@ from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.tables import as_csv, as_latex, as_markdown
 from engine.export.whole import whole_file
 from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
+from engine.jobs import weights
 from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.scope import Scope
 from engine.jobs.verify import check_thresholds
@@ -152,7 +153,7 @@ class _Work:
         """(trial number, its lead times) for each trial still to do."""
         if not todo:
             return
-        model: Forecaster = catalogue.load("forecaster", self.forecaster)()
+        model: Forecaster = weights.forecaster(self.forecaster)
         context = Context(token, device=device.choose(self.request.device))
         learner = model if self.request.protocol == "online" and isinstance(model, OnlineModel) else None
         wanted = set(todo)

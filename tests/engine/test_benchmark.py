@@ -69,7 +69,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> RadarSequence:
     known = {"persistence": catalogue.load("forecaster", "persistence"), "east": East, "listener": Listener}
     monkeypatch.setattr(benchmark, "open_archive", lambda paths, token: found)
     monkeypatch.setattr(catalogue, "row", lambda kind, name: name)
-    monkeypatch.setattr(catalogue, "load", lambda kind, name: known[name])
+    monkeypatch.setattr(benchmark.weights, "forecaster", lambda name: known[name]())
     return found
 
 
