@@ -114,6 +114,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
     Row("job", "open", "Open an archive", "engine.jobs.open:run", "files"),
     Row("job", "info", "Describe an archive", "engine.jobs.info:run", "files"),
+    Row("job", "describe", "Describe a folder of images", "engine.jobs.describe:run", "files"),
     Row("job", "models", "List the models", "engine.jobs.models:run", "files"),
     Row("job", "verify", "Score forecasts", "engine.jobs.verify:run", "files"),
     Row("job", "benchmark", "Benchmark", "engine.jobs.benchmark:run"),

@@ -48,6 +48,15 @@ def _rebuild_unreadable(path: str, reason: str, tried: str, advice: str) -> Unre
     return UnreadableInput(path, reason, tried=tried, advice=advice)
 
 
+class Undescribed(UnreadableInput):
+    """A folder of pictures of which nothing says what they mean; ``path`` is the folder."""
+
+    advice = "Describe the images: what a pixel is worth, when and where they were taken."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Undescribed, (self.path, self.reason))
+
+
 class UnwritableOutput(StormdeckError):
     """A file cannot be written: no such folder, no permission, disk full."""
 

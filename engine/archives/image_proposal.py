@@ -39,13 +39,20 @@ _NUMBERED = r"(?P<number>\d{1,6})\.[A-Za-z]{3,4}$"
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What was not seen but assumed. about: "value", "time" or "grid". text: a sentence."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """description: to be completed. pictures: some of the folder's, in order of name, for a preview. doubts: what
-    was not seen but assumed, as sentences."""
+    """description: to be completed. pictures: some of the folder's, in order of name, for a preview."""
 
     description: Description
     pictures: tuple[Path, ...]
-    doubts: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
 
 
 def propose(folder: Path) -> Proposal:
@@ -60,7 +67,8 @@ def propose(folder: Path) -> Proposal:
     time, times, told = _time_law(names)
     step = _usual_step(times)
     value, seen = _value_law(found)
-    doubts = (*told, *seen, "The pictures' place and cell size are not known: cells of 1 km without a map.")
+    place = "The pictures' place and cell size are not known: cells of 1 km without a map."
+    doubts = (*(Doubt("time", text) for text in told), *(Doubt("value", text) for text in seen), Doubt("grid", place))
     description = Description(title=folder.resolve().name or "images", time=time, value=value, grid=GridLaw(),
                               step_minutes=step)
     return Proposal(description, found, doubts)
