@@ -78,6 +78,7 @@ class SteeringSettings:
     ends: float = 3.5
     sigma: float = 20.0
     alpha: float = 20_000.0
+    stride: int = 8
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ class Rover:
         base = self.settings.flow or FlowSettings()
         apart = estimate_flow(
             inputs.frames[[-1 - window, -1]], lambda rates: Transform.LINEAR.grey(rates, inputs.zr),
-            replace(base, pairs=1, sigma=wish.sigma, alpha=wish.alpha), context.token, device=context.device)
+            replace(base, pairs=1, sigma=wish.sigma, alpha=wish.alpha, stride=wish.stride), context.token,
+            device=context.device)
         slow = replace(apart, values=apart.values / window)
         return Steering(slow, wish.begins * window, wish.ends * window)
 
