@@ -35,6 +35,8 @@ ACTIONS: tuple[ActionRow, ...] = (
               "Open a folder of radar files as one archive"),
     ActionRow("open-sample", "Open the &sample", "open_sample", "File", (),
               "Open the synthetic storm that comes with the program"),
+    ActionRow("describe", "&Describe images…", "choose_images", "File", (),
+              "Say what a folder of PNG, GIF, PGM or TIFF images means, so that it opens as an archive"),
     ActionRow("polar", "&Polar data…", "show_polar", "File", (),
               "Product, height and pixel size of maps that are made from polar data"),
     ActionRow("export", "&Export…", "export", "File", ("E",), "Save the maps as picture, animation or forecast file",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt
@@ -39,7 +40,7 @@ from app.session import Session
 from app.settings import Settings
 from app.startup import Startup
 from engine import __version__
-from engine.errors import NotEnoughInput, StormdeckError, UnreadableInput
+from engine.errors import NotEnoughInput, StormdeckError, Undescribed, UnreadableInput
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +196,18 @@ class MainWindow(QMainWindow):
         except FileNotFoundError as problem:
             self.show_problem(StormdeckError(str(problem), advice="Install the program again."))
 
+    def choose_images(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Describe a folder of images", self._folder())
+        if name:
+            self.describe_images(Path(name))
+
+    def describe_images(self, folder: Path) -> None:
+        from app.dialogs.describe_images import DescribeImagesDialog
+
+        dialog = DescribeImagesDialog(self.context, folder, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
     def _folder(self) -> str:
         recent = self.settings.values.recent
         return str(Path(recent[0]).parent) if recent else str(Path.home())
@@ -330,7 +343,10 @@ class MainWindow(QMainWindow):
 
     def show_problem(self, error: StormdeckError) -> None:
         """A sentence, what to do, and one button that does it; the log has the rest."""
-        if isinstance(error, UnreadableInput):
+        do: Callable[[], object]
+        if isinstance(error, Undescribed):
+            action, do = "Describe the images…", partial(self.describe_images, Path(error.path))
+        elif isinstance(error, UnreadableInput):
             action, do = "Open files…", self.open_files
         elif isinstance(error, NotEnoughInput) and self.session.possible_references():
             action, do = "Nearest possible time", self._to_possible

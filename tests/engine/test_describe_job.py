@@ -119,7 +119,7 @@ def test_no_picture_no_proposal(tmp_path: Path) -> None:
         events(ProposeRequest(tmp_path))
 
 
-@pytest.mark.parametrize("count", [1, 3, 70])  # 70: remembered in an index
+@pytest.mark.parametrize("count", [1, 3, 201])  # 201: remembered in an index
 def test_opening_pictures_that_nothing_describes_says_so(tmp_path: Path, count: int,
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORMDECK_CACHE", str(tmp_path / "cache"))
