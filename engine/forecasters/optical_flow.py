@@ -78,6 +78,14 @@ class Flow:
         return enlarge(self.values, self.stride, self.shape).cpu().numpy()
 
 
+def with_stride(flow: Flow, stride: int) -> Flow:
+    """The same motion on nodes that lie closer together; ``stride`` divides the flow's own."""
+    if stride >= flow.stride:
+        return flow
+    nodes = (-(-flow.shape[0] // stride), -(-flow.shape[1] // stride))
+    return Flow(enlarge(flow.values, flow.stride // stride, nodes), stride, flow.shape)
+
+
 @dataclass(frozen=True)
 class _Level:
     """frames: (T, h, w) grey levels; cover: (T, h, w) share of each cell's surroundings that holds data, 0..1."""

@@ -104,7 +104,7 @@ class Rover:
         from engine.forecasters.advection import Inflow, advect
 
         flow = self.flow(inputs, context)
-        steering = self._steering(inputs, options, context)
+        steering = self._steering(flow, inputs, options, context)
         fields = advect(inputs.frames[-1], flow, options.lead_times, context.token,
                         inflow=self.settings.inflow or Inflow.NO_DATA, steering=steering)
         yield from _leads(fields, inputs, options, context)
@@ -121,11 +121,11 @@ class Rover:
             progress=lambda fraction: context.progress(_FLOW_SHARE * fraction, "finding motion"))
 
 
-    def _steering(self, inputs: Inputs, options: Options, context: Context) -> Steering | None:
+    def _steering(self, flow: Flow, inputs: Inputs, options: Options, context: Context) -> Steering | None:
         """The slow flow, where there are frames to see it in and lead times that need it. It is sought in dBZ by both
         transforms: the whole pattern is to be followed, weak rain included."""
         from engine.forecasters.advection import Steering
-        from engine.forecasters.optical_flow import FlowSettings, estimate_flow
+        from engine.forecasters.optical_flow import FlowSettings, estimate_flow, with_stride
 
         wish = self.settings.steering
         window = min(wish.window, len(inputs.frames) - 1) if wish else 0
@@ -137,7 +137,7 @@ class Rover:
             replace(base, pairs=1, sigma=wish.sigma, alpha=wish.alpha, stride=wish.stride), context.token,
             device=context.device)
         slow = replace(apart, values=apart.values / window)
-        return Steering(slow, wish.begins * window, wish.ends * window)
+        return Steering(with_stride(slow, flow.stride), wish.begins * window, wish.ends * window)
 
 
 @dataclass(frozen=True)
