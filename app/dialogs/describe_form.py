@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.theme import Theme, small_font
+from app.dialogs.note import Note
+from app.theme import Theme
 from engine.jobs.describe import ZR, Description, Doubt, GridLaw, Quantity, TimeLaw, ValueLaw, with_place
 
 QUANTITIES = ((Quantity.REFLECTIVITY, "Reflectivity, dBZ"), (Quantity.RAIN_RATE, "Rain rate, mm/h"))
@@ -53,8 +54,9 @@ class Row:
 
     whole: QWidget
     entry: Entry
-    hint: QLabel
-    error: QLabel
+    hint: Note
+    doubt: Note
+    error: Note
 
 
 class DescribeForm(QWidget):
@@ -71,8 +73,8 @@ class DescribeForm(QWidget):
         self.form = QFormLayout(self)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._add_rows()
-        self.told_times = self._told("Times")
-        self.told_size = self._told("Size")
+        self.told_times = self._told("Times", "pattern")
+        self.told_size = self._told("Size", "pixel")
         self._follow()
 
     # -- building
@@ -115,21 +117,18 @@ class DescribeForm(QWidget):
         self.form.addRow(label)
 
     def _add(self, key: str, title: str, entry: Entry, hint: str = "") -> None:
-        whole, below, error = QWidget(), QLabel(hint), QLabel()
+        whole, theme = QWidget(), self._theme
+        notes = Note(hint, theme.faint_text), Note("", theme.warning), Note("", theme.error)
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(entry)
-        for label, colour in ((below, self._theme.faint_text), (error, self._theme.error)):
-            label.setFont(small_font(label.font()))
-            label.setStyleSheet(f"color: {colour};")
-            label.setWordWrap(True)
-            column.addWidget(label)
-        below.setVisible(bool(hint))
-        error.hide()
+        for note in notes:
+            column.addWidget(note)
+            note.setVisible(bool(note.text()))
         entry.setAccessibleName(title or key)
         self.form.addRow(title, whole)
-        self.rows[key] = Row(whole, entry, below, error)
+        self.rows[key] = Row(whole, entry, *notes)
         if isinstance(entry, QComboBox):
             entry.currentIndexChanged.connect(self._edited)
         elif isinstance(entry, QCheckBox):
@@ -137,15 +136,13 @@ class DescribeForm(QWidget):
         else:
             entry.textChanged.connect(self._edited)
 
-    def _told(self, name: str) -> QLabel:
-        label = QLabel()
-        label.setAccessibleName(name)
-        label.setWordWrap(True)
-        label.setStyleSheet(f"color: {self._theme.faint_text};")
-        column = self.rows["pattern" if name == "Times" else "pixel"].whole.layout()
+    def _told(self, name: str, key: str) -> Note:
+        note = Note("", self._theme.text)
+        note.setAccessibleName(name)
+        column = self.rows[key].whole.layout()
         assert column is not None
-        column.addWidget(label)
-        return label
+        column.addWidget(note)
+        return note
 
     def _edited(self) -> None:
         if not self._filling:
@@ -193,10 +190,8 @@ class DescribeForm(QWidget):
 
     def _doubt(self, doubts: tuple[Doubt, ...]) -> None:
         for doubt in doubts:
-            hint = self.rows[HINTED[doubt.about]].hint
-            hint.setText(f"{doubt.text} {hint.text()}".strip())
-            hint.setStyleSheet(f"color: {self._theme.warning};")
-            hint.show()
+            note = self.rows[HINTED[doubt.about]].doubt
+            note.say(f"{note.text()} {doubt.text}".strip())
 
     def set_text(self, key: str, text: str) -> None:
         entry = self.rows[key].entry
@@ -209,8 +204,7 @@ class DescribeForm(QWidget):
     def show_errors(self, errors: Mapping[str, str]) -> None:
         """errors: sentences by field; "" for none."""
         for key, row in self.rows.items():
-            row.error.setText(errors.get(key, ""))
-            row.error.setVisible(bool(errors.get(key)))
+            row.error.say(errors.get(key, ""))
 
     # -- out
 

@@ -63,6 +63,8 @@ class DescribeImagesDialog(QDialog):
         self.save = QPushButton("Save and open")
         self.save.setEnabled(False)
         self.stop = QPushButton("Cancel")
+        for button in (self.save, self.stop):  # Return in a field must not save
+            button.setAutoDefault(False)
         self._lay_out()
         self.form.changed.connect(self._edited)
         self.which.valueChanged.connect(self._preview)
@@ -142,7 +144,7 @@ class DescribeImagesDialog(QDialog):
         lines = [f"{path.name}: {time:%Y-%m-%d %H:%M:%S} UTC" if time else f"{path.name}: does not fit"
                  for path, time in zip(self._pictures[:SHOWN_TIMES], seen.times, strict=False)]
         fitting = sum(time is not None for time in seen.times)
-        self.form.told_times.setText("\n".join([*lines, f"{fitting} of {len(seen.times)} images get a time."]))
+        self.form.told_times.say("\n".join([*lines, f"{fitting} of {len(seen.times)} images get a time."]))
 
     def _show_picture(self, seen: Previewed) -> None:
         description, time = self._description, seen.times[seen.index]
@@ -160,9 +162,9 @@ class DescribeImagesDialog(QDialog):
         self.colour_bar.set_table(appearance.colours(thresholds), rain_bins(thresholds).edges, thresholds,
                                   description.zr, appearance.theme)
         if seen.size is not None:
-            self.form.told_size.setText(f"{seen.size[1]} × {seen.size[0]} pixels{_extent(grid)}")
+            self.form.told_size.say(f"{seen.size[1]} × {seen.size[0]} pixels{_extent(grid)}")
         unit = description.value.quantity.unit
-        self.range.setText("No pixel has a value." if seen.low is None or seen.high is None
+        self.range.setText("No pixel has an echo." if seen.low is None or seen.high is None
                            else f"Values from {seen.low:.4g} to {seen.high:.4g} {unit}")
 
     def _on_basemap(self, job: int, event: Event) -> None:

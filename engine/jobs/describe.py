@@ -16,10 +16,10 @@ from engine.archives.image_folder import with_place
 from engine.archives.image_proposal import Doubt, propose
 from engine.display.picture import Picture, make_picture
 from engine.errors import UnreadableInput
-from engine.jobs.events import Event, Finished, Started
+from engine.jobs.events import Event, Finished
 from engine.jobs.scope import Scope
 from engine.radar.sequence import Field
-from engine.radar.units import ZR, Quantity
+from engine.radar.units import NO_ECHO_DBZ, ZR, Quantity
 
 __all__ = ["ZR", "Description", "Doubt", "GridLaw", "Quantity", "TimeLaw", "ValueLaw", "with_place"]
 
@@ -63,7 +63,7 @@ class Proposed(Event):
 class Previewed(Event):
     """picture: None where it cannot be drawn; ``error`` says why and ``about`` which part is to blame ("value" or
     "grid"). times: of the request's pictures, UTC, None where a name does not fit; ``time_error`` if there are none
-    at all. low, high: least and greatest value in the description's unit, None without any. size: (ny, nx)."""
+    at all. low, high: least and greatest echo in the description's unit, None without any. size: (ny, nx)."""
 
     index: int
     times: tuple[datetime | None, ...]
@@ -81,7 +81,6 @@ def run(request: ProposeRequest | PreviewRequest | DescribeRequest, scope: Scope
 
     Raises UnreadableInput (no picture in the folder), UnwritableOutput, Cancelled.
     """
-    yield Started()
     with scope.token.takes_charge():
         if isinstance(request, ProposeRequest):
             found = propose(request.folder)
@@ -104,7 +103,7 @@ def _previewed(request: PreviewRequest, scope: Scope) -> Previewed:
         field = image_folder.preview(request.description, path)
     except UnreadableInput as problem:
         return Previewed(index, times, time_error, about="value", error=problem.reason)
-    shape, (low, high) = (field.shape[0], field.shape[1]), _range(field)
+    shape, (low, high) = (field.shape[0], field.shape[1]), _range(field, request.description.value.quantity)
     scope.token.check()
     try:
         picture = _picture(request, field, shape)
@@ -125,10 +124,9 @@ def _times(request: PreviewRequest) -> tuple[tuple[datetime | None, ...], str]:
     return tuple(times), "Several pictures get the same time." if len(set(known)) < len(known) else ""
 
 
-def _range(field: Field) -> tuple[float | None, float | None]:
-    if np.isnan(field).all():
-        return None, None
-    return float(np.nanmin(field)), float(np.nanmax(field))
+def _range(field: Field, quantity: Quantity) -> tuple[float | None, float | None]:
+    echo = field[field > (0.0 if quantity is Quantity.RAIN_RATE else NO_ECHO_DBZ)]
+    return (float(echo.min()), float(echo.max())) if echo.size else (None, None)
 
 
 def _picture(request: PreviewRequest, field: Field, shape: tuple[int, int]) -> Picture:

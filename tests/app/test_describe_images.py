@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 from PIL import Image
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QScrollArea
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QPlainTextEdit, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.dialogs.describe_images import DescribeImagesDialog
@@ -101,8 +102,8 @@ def test_a_dropped_folder_of_pictures_is_described_saved_and_opened(driver: Driv
     assert "radar_20210703_1205.png: 2021-07-03 12:05:00 UTC" in form.told_times.text()
     assert "6 of 6" in form.told_times.text()
     assert "60 × 40 pixels" in form.told_size.text()
-    assert "assumed" in form.rows["law"].hint.text()
-    assert "not known" in form.rows["crs"].hint.text()
+    assert "assumed" in form.rows["law"].doubt.text()
+    assert "not known" in form.rows["crs"].doubt.text()
     assert "70 dBZ" in dialog.range.text()
     before = bins_at(dialog, 15, 8)
 
@@ -181,6 +182,48 @@ def test_the_slider_shows_another_image(driver: Driver, folder: Path) -> None:
     assert bins_at(dialog, 15, 33) > bins_at(dialog, 15, 8)
     assert dialog.pane._left.text() == "radar_20210703_1225.png"
     dialog.reject()
+
+
+def test_colours_get_their_values_from_a_list(driver: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "coloured"
+    folder.mkdir()
+    pixels = np.zeros((8, 9, 3), np.uint8)
+    pixels[2:4, 3:6] = (32, 160, 255)
+    pixels[7, 8] = (1, 2, 3)
+    for k in range(3):
+        Image.fromarray(pixels).save(folder / f"frame{k}.png")
+    dialog = offered(driver, folder)
+    pairs = dialog.form.rows["pairs"].entry
+    assert isinstance(pairs, QPlainTextEdit)
+    assert set(pairs.toPlainText().split()) == {"#000000", "#20a0ff", "#010203", "0"}
+    driver.click(pairs.viewport())
+    driver.qtbot.keyClick(pairs, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    driver.qtbot.keyClicks(pairs, "#000000 -32")
+    driver.qtbot.keyClick(pairs, Qt.Key.Key_Return)
+    driver.qtbot.keyClicks(pairs, "#20a0ff 3x")
+    settled(driver)
+    assert "no pair" in dialog.form.rows["pairs"].error.text()
+    driver.qtbot.keyClick(pairs, Qt.Key.Key_Backspace)
+    driver.qtbot.keyClicks(pairs, "5")
+    type_into(driver, dialog, "start", "2020-07-01 12:00")
+    type_into(driver, dialog, "step", "5")
+    type_into(driver, dialog, "at", "25.5, 60.2")
+    lonlat = dialog.form.rows["lonlat"].entry
+    dialog.findChildren(QScrollArea)[0].ensureWidgetVisible(lonlat)
+    driver.click(lonlat, QPoint(8, lonlat.height() // 2))
+    settled(driver)
+    assert "35" in dialog.range.text()
+    driver.click(dialog.save)
+    driver.until(lambda: driver.session.sequence is not None)
+    driver.quiet()
+    sequence = open_archive(folder)
+    assert list(sequence.times) == [datetime(2020, 7, 1, 12, tzinfo=UTC) + k * STEP for k in range(3)]
+    values = sequence.native(1)
+    assert values[3, 5] == pytest.approx(35.0)
+    assert np.isnan(values[7, 8])
+    assert sequence.grid.extent == pytest.approx((-4500, 4500, -4000, 4000))
+    crs = pyproj.CRS(sequence.grid.crs)
+    assert pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform(25.5, 60.2) == pytest.approx((0, 0), abs=1)
 
 
 def test_a_folder_without_pictures_says_so(driver: Driver, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_from_a_guess_to_an_archive(tmp_path: Path) -> None:
                                                            no_echo=(0.0,), missing=(255.0,)))
     seen = previewed(PreviewRequest(folder, description, guess.pictures, 1, COLOURS))
     assert seen.times == tuple(datetime(2021, 1, 1, 0, 10 * k, tzinfo=UTC) for k in range(3))
-    assert (seen.size, seen.high, seen.error, seen.time_error) == ((8, 12), pytest.approx(41.0), "", "")
+    assert (seen.size, seen.low, seen.high, seen.error, seen.time_error) == ((8, 12), 41.0, 41.0, "", "")
     assert seen.picture is not None
     assert seen.picture.bins[7, 11] == NO_DATA
     assert seen.picture.rain_rate[2, 3] == pytest.approx((10 ** 4.1 / 200) ** (1 / 1.6), rel=1e-5)
