@@ -268,7 +268,7 @@ class DescribeForm(QWidget):
                 continue
             try:
                 first, second = parts
-                pairs.append((first, float(second)))
+                pairs.append((first, _finite(second)))
             except ValueError:
                 raise FieldError("pairs", f"'{line}' is no pair like 17 12.5 or #20a0ff 12.5.") from None
         return tuple(pairs)
@@ -299,12 +299,12 @@ class DescribeForm(QWidget):
             usual = GridLaw(crs, pixel, rows=self._chosen("rows"))
         except ValueError as problem:
             raise FieldError("crs" if "PROJ" in str(problem) else "pixel", f"{problem}.") from None
-        if crs is None and lonlat and place == "centre":
-            return with_place(Description("x", TimeLaw(strptime="%Y"), grid=usual), *at).grid
         try:
+            if crs is None and lonlat and place == "centre":
+                return with_place(Description("x", TimeLaw(strptime="%Y"), grid=usual), *at).grid
             return replace(usual, place=place, at=at, lonlat=lonlat)
         except ValueError as problem:
-            raise FieldError("crs" if crs is None else "at", f"{problem}.") from None
+            raise FieldError("crs" if "crs" in str(problem) else "at", f"{problem}.") from None
 
     def _title(self) -> str:
         if not self.text("title"):
@@ -343,7 +343,7 @@ class DescribeForm(QWidget):
 
     def _numbers(self, key: str) -> tuple[float, ...]:
         try:
-            return tuple(float(part) for part in _split(self.text(key)))
+            return tuple(_finite(part) for part in _split(self.text(key)))
         except ValueError:
             raise FieldError(key, f"'{self.text(key)}' must be numbers.") from None
 
@@ -373,9 +373,16 @@ def _split(text: str) -> list[str]:
     return [part for part in re.split(r"[,;\s]+", text) if part]
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not abs(value) < 1e18:
+        raise ValueError(f"'{text}' is no usable number")
+    return value
+
+
 def _float(text: str) -> float:
     try:
-        return float(text)
+        return _finite(text)
     except ValueError:
         raise ValueError(f"'{text}' is no pixel") from None
 

@@ -12,7 +12,7 @@ import pyproj
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QPlainTextEdit, QScrollArea
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPlainTextEdit, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.dialogs.describe_images import DescribeImagesDialog
@@ -150,6 +150,15 @@ def test_what_is_wrong_stands_beneath_its_field_and_cannot_be_saved(driver: Driv
         type_into(driver, dialog, key, good)
         driver.until(dialog.save.isEnabled)
         assert not rows[key].error.isVisibleTo(dialog)
+    lonlat = rows["lonlat"].entry
+    assert isinstance(lonlat, QCheckBox)
+    lonlat.setChecked(True)
+    for bad in ("25, 999", "nan, 1", "1e400, 1", "25"):
+        type_into(driver, dialog, "at", bad)
+        assert rows["at"].error.text(), bad
+        assert not dialog.save.isEnabled()
+    type_into(driver, dialog, "at", "25, 60")
+    driver.until(dialog.save.isEnabled)
     type_into(driver, dialog, "pattern", r"x(?P<number>\d+)")
     settled(driver)
     assert "start time" in rows["start"].error.text()
