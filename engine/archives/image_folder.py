@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ READS_WRAPPED = True
 TITLE = "image folder"
 MAX_DEPTH = 12
 LOOKED_AT = 400
-"""Entries of a folder looked at to find out whether it is of a known data set."""
+"""Entries looked at to find out whether a folder is of a known data set."""
+LOOKED_AT_IN_ONE = 64
+"""The same for each folder of those; asked of every folder of an archive."""
 NAMED = 5
 log = logging.getLogger(__name__)
 
@@ -182,13 +185,13 @@ def _walk(folder: str, depth: int) -> Iterator[str]:
         yield from _walk(inner, depth + 1)
 
 
-def some_pictures(folder: Path) -> Iterator[Path]:
-    """The first pictures met, after a bounded number of entries."""
+def some_pictures(folder: Path, in_one: int = LOOKED_AT) -> Iterator[Path]:
+    """The first pictures met, after a bounded number of entries, of which ``in_one`` in one folder."""
     waiting, seen = [str(folder)], 0
     while waiting and seen < LOOKED_AT:
         try:
             with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
+                for entry in islice(entries, in_one):
                     seen += 1
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
@@ -203,7 +206,7 @@ def some_pictures(folder: Path) -> Iterator[Path]:
 def _first_candidates(folder: Path) -> list[Path]:
     """At most three pictures whose paths look like those of a known data set."""
     found: list[Path] = []
-    for path in some_pictures(folder):
+    for path in some_pictures(folder, LOOKED_AT_IN_ONE):
         if picture_datasets.looks_known(path):
             found.append(path)
         if len(found) == 3:
