@@ -198,8 +198,8 @@ class ArchiveIndex:
 
     def learn(self, file: Listed, found: Found) -> None:
         """Remembers a file; written in batches, all of it when the index is closed."""
-        if self.database is None or not file.name:
-            return
+        if self.database is None or not file.name or not file.name.isprintable():
+            return  # names that are no text cannot stand in the database
         try:
             row = self._row(file.path, file, found)
         except TypeError as problem:
