@@ -130,7 +130,7 @@ def test_where_there_is_no_observation_yet_the_pane_says_so(driver: Driver) -> N
     driver.press(Key.Key_End)
     driver.quiet()
     assert driver.window.maps.observed.canvas.overlay.message == "No observation yet"
-    assert "scores wait" in driver.window.panels["scores"].note.text()  # type: ignore[attr-defined]
+    driver.until(lambda: "scores wait" in driver.window.panels["scores"].note.text())  # type: ignore[attr-defined]
 
 
 def test_escape_cancels_and_what_was_computed_stays(driver: Driver) -> None:
