@@ -8,6 +8,7 @@ run in the engine's thread, so that anything but a QObject's method is refused.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ from engine.jobs.events import TERMINAL, Event, Failed, Warned
 from engine.service import EngineService, Envelope
 
 log = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.001
+"""How long an engine thread may keep the interpreter while the window waits for it; Python's own 5 ms, one for each
+thread, added up to gaps that a hand feels."""
 
 Receiver = Callable[[int, Event], None]
 """Gets the job's number and an event; a method of a QObject."""
@@ -31,6 +36,7 @@ class EngineBridge(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._receivers: dict[int, Receiver] = {}
         self._newest: dict[str, int] = {}
         self._closed = False
