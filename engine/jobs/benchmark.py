@@ -26,7 +26,7 @@ from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, 
 from engine.jobs import weights
 from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.scope import Scope
-from engine.jobs.verify import check_thresholds
+from engine.jobs.verify import check_thresholds, scored_field
 from engine.radar.scaling import RAIN_CLASSES, RainBins
 from engine.radar.sequence import RadarSequence, stack_rain_rate
 from engine.verification.counts import tally_pair
@@ -186,7 +186,7 @@ class _Work:
     def _compared(self, frame: LeadFrame, index: int, lead: int, token: CancelToken) -> Entry:
         truth = self.sequence.rain_rate(index)
         valid = truth_mask(truth, self.sequence.zr, small_values=self.request.small_values)
-        rain = frame.rain_rate if frame.rain_rate.ndim == 2 else np.asarray(frame.rain_rate.mean(axis=0), np.float32)
+        rain = scored_field(frame.rain_rate)
         known = np.isfinite(rain)
         whole = np.where(known, rain, np.float32(0.0))
         tally = tally_pair(truth, whole, zr=self.sequence.zr, bins=self.bins, valid=valid, check=token.check)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from engine import __version__, catalogue, device
 from engine.archives import open_archive
 from engine.cancel import CancelToken
@@ -22,6 +20,7 @@ from engine.jobs import weights
 from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
+from engine.jobs.verify import scored_field
 from engine.radar.gridding import PolarOptions
 from engine.radar.packed import AnyField, PackedField, unpacked
 from engine.radar.packed import packed as compacted
@@ -178,8 +177,7 @@ def score_lead(index: int, frame: LeadFrame, valid: datetime, sequence: RadarSeq
     truth = sequence.packed_rain_rate_at(valid)
     if truth is None:
         return
-    predicted = frame.rain_rate if frame.rain_rate.ndim == 2 else frame.rain_rate.mean(axis=0)
-    tally = _tally(truth, np.asarray(predicted, np.float32), sequence.zr, rain_bins(thresholds), token)
+    tally = _tally(truth, scored_field(frame.rain_rate), sequence.zr, rain_bins(thresholds), token)
     yield ScoreReady(index, frame.lead_minutes, tally)
 
 

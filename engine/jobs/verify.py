@@ -134,7 +134,7 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
             truth = observed.rain_rate_at(valid)
             if truth is None:
                 continue
-            predicted = _one_field(forecast.frame(index))
+            predicted = scored_field(forecast.frame(index))
             if table.pool > 1:
                 truth, predicted = pool_pair(truth, predicted, table.pool)
             table.add(lead, tally_pair(truth, predicted, zr=observed.zr, bins=bins, check=scope.token.check))
@@ -142,8 +142,9 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
     scope.progress(1.0, "scored")
 
 
-def _one_field(rain_rate: Field) -> Field:
-    return rain_rate if rain_rate.ndim == 2 else np.asarray(rain_rate.mean(axis=0), np.float32)
+def scored_field(rain_rate: Any) -> Field:
+    """The field (ny, nx) by which a forecast is scored: an ensemble's mean, NaN where a member has no data."""
+    return np.asarray(rain_rate if rain_rate.ndim == 2 else rain_rate.mean(axis=0), np.float32)
 
 
 def _document(table: ScoreTable, forecasts: Sequence[Forecast], observed: RadarSequence) -> dict[str, Any]:
