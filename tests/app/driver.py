@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
@@ -14,6 +15,7 @@ from app.panels.archive import ArchivePanel
 from app.panels.run import RunPanel
 from app.panels.thresholds import ThresholdsPanel
 from app.panels.timeline import TimelinePanel
+from app.settings import Settings
 from app.window import MainWindow
 from tests.app.storms import tiny_sequence
 
@@ -88,3 +90,17 @@ class Driver:
         event = QDropEvent(QPointF(40, 40), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier,
                            QEvent.Type.Drop)
         QApplication.sendEvent(canvas, event)
+
+
+@contextmanager
+def opened_window(qtbot: QtBot, settings: Settings) -> Iterator[Driver]:
+    """The window, shown and in focus; closed and taken away afterwards."""
+    window = MainWindow(settings)
+    window.resize(1280, 720)
+    window.show()
+    window.activateWindow()
+    qtbot.waitExposed(window)
+    window.setFocus()
+    yield Driver(window, qtbot)
+    window.close()
+    window.deleteLater()

@@ -13,9 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from app.panels.map_modes import BLINK, ONE, SWIPE, TWO
 from app.settings import Settings
-from app.window import MainWindow
 from engine.radar.units import ZR
-from tests.app.driver import LEFT, Driver
+from tests.app.driver import LEFT, Driver, opened_window
 
 Key = Qt.Key
 
@@ -24,15 +23,8 @@ Key = Qt.Key
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     settings = Settings(tmp_path / "settings")
     settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    window = MainWindow(settings)
-    window.resize(1280, 720)
-    window.show()
-    window.activateWindow()
-    qtbot.waitExposed(window)
-    window.setFocus()
-    yield Driver(window, qtbot)
-    window.close()
-    window.deleteLater()
+    with opened_window(qtbot, settings) as driver:
+        yield driver
 
 
 def at_lead(driver: Driver, lead: int) -> None:

@@ -19,8 +19,7 @@ from app.dialogs.keys import KeysDialog
 from app.panels import PANELS
 from app.runs import DONE, PARTIAL
 from app.settings import Settings
-from app.window import MainWindow
-from tests.app.driver import LONG, Driver
+from tests.app.driver import LONG, Driver, opened_window
 from tests.app.storms import STEP, tiny_sequence
 
 Key = Qt.Key
@@ -30,16 +29,9 @@ Key = Qt.Key
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     settings = Settings(tmp_path / "settings")
     settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    window = MainWindow(settings)
-    window.resize(1280, 720)
-    window.show()
-    window.activateWindow()
-    qtbot.waitExposed(window)
-    window.setFocus()
-    yield Driver(window, qtbot)
-    window.close()
+    with opened_window(qtbot, settings) as driver:
+        yield driver
     assert not any(thread.name.startswith("engine-") for thread in threading.enumerate())
-    window.deleteLater()
 
 
 # -- open
