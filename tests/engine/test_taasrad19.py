@@ -9,6 +9,7 @@ import tarfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -16,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.archives import open_archive
+from engine.archives import taasrad19 as reader
+from engine.archives.probe import Probe
 from engine.errors import UnreadableInput
 from engine.radar.units import NO_ECHO_DBZ, Quantity
 from tests.engine.image_builders import taasrad19
@@ -82,6 +85,21 @@ def test_links_are_followed_beside_the_file_only(tmp_path: Path) -> None:
     assert set(reasons) == {"2", "3", "4"}
     assert "not beside it" in reasons["2"]
     assert "refused" in reasons["3"]
+
+
+def test_one_bad_link_does_not_hide_the_others(tmp_path: Path) -> None:
+    """Whatever the order in which a set of names is walked, which is another one in every process."""
+    names = [str(number) for number in range(5)]
+    with h5py.File(tmp_path / "all_data.hdf5", "w") as file:
+        for name in names:
+            file[name] = h5py.ExternalLink("/etc/passwd" if name in "03" else f"2016110{name}.hdf5", "0")
+        file.attrs["note"] = 1
+    for first in names:
+        order = (first, "@note", *(name for name in names if name != first))
+        assert reader.recognises(SimpleNamespace(path=tmp_path / "all_data.hdf5", hdf5_outline=order))
+    with h5py.File(tmp_path / "none.hdf5", "w") as file:
+        file["0"] = h5py.ExternalLink("/etc/passwd", "0")
+    assert not reader.recognises(Probe(tmp_path / "none.hdf5"))
 
 
 def ascii_grid(values: NDArray[np.float64]) -> bytes:
