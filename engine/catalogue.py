@@ -125,6 +125,9 @@ ROWS: tuple[Row, ...] = (
     Row("job", "pack", "Cut a training pack", "engine.jobs.pack:run", "files"),
     Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run", "display"),
     Row("job", "difference", "Predicted minus observed", "engine.jobs.difference:run", "display"),
+    Row("job", "contingency", "Hits and misses", "engine.jobs.contingency:run", "display"),
+    Row("job", "diagnose", "Score beyond counts", "engine.jobs.diagnose:run", "scores"),
+    Row("job", "save", "Save a panel", "engine.jobs.save:run", "display"),
     Row("job", "rescore", "Score at other thresholds", "engine.jobs.rescore:run", "display"),
     Row("job", "basemap", "Coasts and borders", "engine.jobs.basemap:run", "display"),
 )

@@ -1,8 +1,9 @@
 """The engine's threads: jobs by priority, progress, cancel, results one by one, errors as values.
 
 Work is done in lanes. The device lane is the engine thread proper: it alone touches the accelerator and runs
-forecasts. Two lighter lanes keep the window fed while it works: files (scan, export) and display (decode,
-colour, contour). Each lane is one thread with one queue, so jobs of a lane never overlap.
+forecasts. Lighter lanes keep the window fed while it works: files (scan, export), display (decode, colour, contour)
+and scores (what takes longer than a picture may wait). Each lane is one thread with one queue, so jobs of a lane
+never overlap.
 
 Requests and events can be pickled and the only callback is ``deliver``; the same interface can therefore stand
 in front of a child process.
@@ -28,7 +29,7 @@ from engine.jobs.scope import Scope
 log = logging.getLogger(__name__)
 
 DEFAULT_LANE = "device"
-LANES = (DEFAULT_LANE, "files", "display")
+LANES = (DEFAULT_LANE, "files", "display", "scores")
 JOIN_SECONDS = 5.0
 
 

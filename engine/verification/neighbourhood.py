@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,28 @@ def fractions(observed: Field, predicted: Field, threshold: float, side: int,
     return Fractions(float(((forecast - truth) ** 2).sum()), float((forecast**2 + truth**2).sum()))
 
 
+def fraction_table(observed: Field, predicted: Field, thresholds: Sequence[float], sides: Sequence[int],
+                   valid: NDArray[np.bool_] | None = None, *, check: Callable[[], None] | None = None
+                   ) -> tuple[tuple[Fractions, ...], ...]:
+    """:func:`fractions` for every side (outer) and threshold (inner) at once, several times faster.
+
+    Sums over squares come from running totals, and only the neighbourhoods that hold an event of either field are
+    looked at: elsewhere both fractions are 0. check: asked before every threshold and side; may raise to stop.
+    """
+    if any(side < 1 or side % 2 == 0 for side in sides):
+        raise ValueError(f"neighbourhoods need odd sides, not {tuple(sides)}")
+    usable = np.isfinite(observed) & np.isfinite(predicted)
+    if valid is not None:
+        usable &= valid
+    known, columns = _totals(usable), []
+    for threshold in thresholds:
+        if check is not None:
+            check()
+        events = [usable & (field >= np.float32(threshold)) for field in (predicted, observed)]
+        columns.append(_at_sides(events, usable, known, sides, check))
+    return tuple(zip(*columns, strict=True)) if columns else tuple(() for _ in sides)
+
+
 def useful_score(observed: Field, threshold: float) -> float:
     """0.5 + f / 2 with f the observed share of events: the FSS above which a forecast is called useful."""
     known = observed[np.isfinite(observed)]
@@ -62,3 +85,42 @@ def useful_score(observed: Field, threshold: float) -> float:
 def _box_sum(field: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     total = ndimage.uniform_filter(field, side, mode="constant") * side * side
     return np.asarray(np.rint(total))
+
+
+Totals = NDArray[np.int32]
+
+
+def _totals(mask: NDArray[np.bool_]) -> Totals:
+    """(ny + 1, nx + 1) running totals from the first corner; the first row and column are 0."""
+    totals = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
+    np.cumsum(mask, axis=0, dtype=np.int32, out=totals[1:, 1:])
+    np.cumsum(totals[1:, 1:], axis=1, out=totals[1:, 1:])
+    return totals
+
+
+def _at_sides(events: list[NDArray[np.bool_]], usable: NDArray[np.bool_], known: Totals, sides: Sequence[int],
+              check: Callable[[], None] | None) -> list[Fractions]:
+    either = events[0] | events[1]
+    rows, columns = (np.flatnonzero(either.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return [Fractions() for _ in sides]
+    sums = [_totals(event) for event in events]
+    found = []
+    for side in sides:
+        if check is not None:
+            check()
+        part = tuple(slice(max(0, int(hit[0]) - side // 2), min(size, int(hit[-1]) + side // 2 + 1))
+                     for hit, size in zip((rows, columns), usable.shape, strict=True))
+        below = np.maximum(_boxes(known, side, *part), 1)
+        inside = usable[part]
+        forecast, truth = (np.where(inside, _boxes(total, side, *part) / below, 0.0) for total in sums)
+        found.append(Fractions(float(((forecast - truth) ** 2).sum()), float((forecast**2 + truth**2).sum())))
+    return found
+
+
+def _boxes(totals: Totals, side: int, rows: slice, columns: slice) -> NDArray[np.int32]:
+    """Sums over the squares about the cells of a part of the field, cut at its border."""
+    half, (height, width) = side // 2, (size - 1 for size in totals.shape)
+    y, x = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+    band = totals[np.minimum(y + half + 1, height)] - totals[np.maximum(y - half, 0)]
+    return np.asarray(band[:, np.minimum(x + half + 1, width)] - band[:, np.maximum(x - half, 0)], np.int32)
