@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from engine.errors import WrongUsage
 from engine.radar.gridding import PRODUCTS, PolarOptions
 from engine.radar.scaling import RAIN_CLASSES
 from engine.terminal import answer, complain
+
+if TYPE_CHECKING:
+    from engine.radar.region import Region
 
 DEFAULT_THRESHOLDS = ",".join(f"{value:g}" for value in RAIN_CLASSES)
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -59,6 +62,24 @@ class Size(click.ParamType[tuple[int, int]]):
         if not (first.isdigit() and second.isdigit()):
             self.fail(f"'{value}' is no size such as 1280x720", param, ctx)
         return int(first), int(second)
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers, separated by commas."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self.name.count(",") + 1:
+            self.fail(f"'{value}' is not of the form {self.name}", param, ctx)
+        return numbers
 
 
 thresholds_option = click.option("--thresholds", type=Thresholds(), default=DEFAULT_THRESHOLDS, show_default=True,
@@ -145,14 +166,21 @@ def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, i
               help="The archive that was observed.")
 @thresholds_option
 @click.option("--pool", type=click.IntRange(1), default=1, show_default=True, help="Maximum over windows of this size.")
+@click.option("--region", type=click.Path(path_type=Path),
+              help="Only inside these outlines: GeoJSON, shapefile or KML; FILE#NAME takes one of them.")
+@click.option("--box", type=Numbers("W,S,E,N"), help="Only inside this box; degrees of longitude and latitude.")
 @polar_options
 @json_option
 def verify(*, forecasts: tuple[Path, ...], against: tuple[Path, ...], thresholds: tuple[float, ...],
-           pool: int, product: str, height_m: float, pixel_km: float, as_json: bool) -> int:
+           pool: int, region: Path | None, box: tuple[float, float, float, float] | None, product: str,
+           height_m: float, pixel_km: float, as_json: bool) -> int:
     """Score forecast files against what was observed, pooled over all of them."""
     from engine.jobs.verify import VerifyRequest
 
-    request = VerifyRequest(forecasts, against, thresholds, pool, PolarOptions(product, height_m, pixel_km))
+    if region is not None and box is not None:
+        raise WrongUsage("Name either --region or --box, not both.")
+    request = VerifyRequest(forecasts, against, thresholds, pool, PolarOptions(product, height_m, pixel_km),
+                            region if box is None else _box(box))
     return answer("verify", request, as_json, printing.verify)
 
 
@@ -192,24 +220,6 @@ def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
     request = ExportRequest(output=output, paths=paths, forecast=forecast_file, thresholds=thresholds, fps=fps,
                             size=size, theme=theme)
     return answer("export", request, as_json, printing.plain)
-
-
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """So many numbers, separated by commas."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != self.name.count(",") + 1:
-            self.fail(f"'{value}' is not of the form {self.name}", param, ctx)
-        return numbers
 
 
 @cli.command()
@@ -306,6 +316,15 @@ def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, input
         inputs=inputs, lead_times=lead_times, every=every, thresholds=thresholds, small_values=small_values,
         paper_outputs=paper_outputs, device=device, seed=seed, work=work, limit=limit, tables=table)
     return answer("benchmark", request, as_json, printing.benchmark)
+
+
+def _box(degrees: tuple[float, float, float, float]) -> Region:
+    from engine.radar.region import Region
+
+    try:
+        return Region.box(*degrees)
+    except ValueError as problem:
+        raise WrongUsage(str(problem)) from problem
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

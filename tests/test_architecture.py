@@ -20,7 +20,7 @@ LONGEST_FUNCTION = 60
 OURS = ("app", "engine", "resources")
 FREE = ("engine", "engine.errors", "engine.cancel")  # names and errors that every room of the engine may use
 FILE_LIBRARIES = ("h5py", "netCDF4", "cftime", "PIL", "pyproj", "scipy", "numpy", "xarray", "xradar", "eccodes", "zarr",
-                  "platformdirs")
+                  "platformdirs", "shapefile")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ ROOMS = {
     "engine.terminal": Room(("engine.jobs", "engine.catalogue", "engine.device"), ("rich",)),
     "engine.printing": Room((), ("rich",)),
     "engine.commands": Room(("engine.jobs", "engine.catalogue", "engine.printing", "engine.terminal",
-                             "engine.radar.gridding", "engine.radar.scaling"), ("click",)),
+                             "engine.radar.gridding", "engine.radar.scaling", "engine.radar.region"), ("click",)),
     "engine.__main__": Room(("engine.commands",)),
     "app": Room(("engine.radar", "engine.catalogue", "engine.jobs", "engine.display", "resources"),
                 ("PySide6", "numpy", "platformdirs")),

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.archives import open_archive
+from engine.archives.outlines import read_region
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.jobs.events import Event, Finished, ScoreReady, Warned
 from engine.jobs.scope import Scope
 from engine.radar.gridding import PolarOptions
+from engine.radar.region import Region
 from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
 from engine.radar.sequence import Field, RadarSequence
 from engine.verification.counts import tally_pair
@@ -30,13 +33,14 @@ if TYPE_CHECKING:
 class VerifyRequest:
     """forecasts: forecast files. against: the archive that was observed. thresholds: mm/h, rising.
     pool: maxima over windows of pool x pool pixels are compared instead of pixels. options: how polar data become
-    maps."""
+    maps. region: only its cells are compared; a file of outlines or a region, of the whole grid where None."""
 
     forecasts: tuple[Path, ...]
     against: tuple[Path, ...]
     thresholds: tuple[float, ...] = RAIN_CLASSES
     pool: int = 1
     options: PolarOptions | None = None
+    region: Region | Path | None = None
 
 
 def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
@@ -46,10 +50,12 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     The forecasts' Z-R pair is used for the observation too, so that both sides mean the same. An ensemble is
     scored by its mean, which has data where every member has.
 
-    Raises WrongUsage, UnreadableInput, NotEnoughInput (grids differ, no lead time was observed), Cancelled.
+    Raises WrongUsage, UnreadableInput, NotEnoughInput (grids differ, no lead time was observed, the region lies
+    beside the grid), Cancelled.
     """
     bins = check_thresholds(request.thresholds)
     _check(request)
+    region = read_region(request.region) if isinstance(request.region, Path) else request.region
     forecasts = list(_open(request.forecasts, scope))
     observed = open_archive(request.against, token=scope.token,
                             report=lambda fraction, text: scope.progress(None, text),
@@ -57,9 +63,10 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     _check_fit(forecasts, observed)
     observed = _with_zr_of(forecasts, observed)
     table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)
+    mask = None if region is None else mask_on(region, observed)
     yield from _complaints(forecasts, observed)
-    yield from _compare(forecasts, observed, table, bins, scope)
-    document = _document(table, forecasts, observed)
+    yield from _compare(forecasts, observed, table, bins, scope, mask)
+    document = _document(table, forecasts, observed) | {"region": describe(region, mask)}
     if len(document["missing_leads_min"]) == len(table.lead_minutes):
         raise NotEnoughInput(_nothing_observed(forecasts, observed),
                              advice="Choose the archive that holds the hours after the reference time.")
@@ -80,6 +87,27 @@ def check_thresholds(thresholds: Sequence[float]) -> RainBins:
         return rain_bins(values)
     except ValueError as problem:
         raise WrongUsage(f"These thresholds cannot be counted together: {problem}.") from problem
+
+
+def mask_on(region: Region, observed: RadarSequence) -> NDArray[np.bool_]:
+    """(ny, nx) cells of a region. Raises NotEnoughInput where there are none, or nothing says where the grid lies."""
+    try:
+        mask = region.mask(observed.grid)
+    except ValueError as problem:
+        raise NotEnoughInput(f"{observed.name}: {problem}", advice="Choose an archive that has a projection.") \
+            from problem
+    if not mask.any():
+        raise NotEnoughInput(f"The region {region.name or region.kind} holds no cell of {observed.name}.",
+                             advice="Choose a region that lies on the archive's map.")
+    return mask
+
+
+def describe(region: Region | None, mask: NDArray[np.bool_] | None) -> dict[str, Any] | None:
+    """A region as the documents tell it; None for the whole grid."""
+    if region is None or mask is None:
+        return None
+    return {"kind": region.kind, "name": region.name, "cells": int(np.count_nonzero(mask)),
+            "share": float(np.count_nonzero(mask) / mask.size)}
 
 
 def _check(request: VerifyRequest) -> None:
@@ -125,7 +153,7 @@ def _complaints(forecasts: Sequence[Forecast], observed: RadarSequence) -> Itera
 
 
 def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: ScoreTable, bins: RainBins,
-             scope: Scope) -> Iterator[ScoreReady]:
+             scope: Scope, mask: NDArray[np.bool_] | None) -> Iterator[ScoreReady]:
     total, done = sum(len(f.lead_minutes) for f in forecasts), 0
     for forecast in forecasts:
         for index, (lead, valid) in enumerate(zip(forecast.lead_minutes, forecast.valid_times, strict=True)):
@@ -136,8 +164,9 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
                 continue
             predicted = scored_field(forecast.frame(index))
             if table.pool > 1:
-                truth, predicted = pool_pair(truth, predicted, table.pool)
-            table.add(lead, tally_pair(truth, predicted, zr=observed.zr, bins=bins, check=scope.token.check))
+                truth, predicted = pool_pair(truth, predicted, table.pool, mask)
+            table.add(lead, tally_pair(truth, predicted, zr=observed.zr, bins=bins,
+                                       valid=mask if table.pool == 1 else None, check=scope.token.check))
             yield ScoreReady(index, lead, table.at(lead))
     scope.progress(1.0, "scored")
 

@@ -246,18 +246,26 @@ def _comparable(observed: NDArray[np.uint8], predicted: NDArray[np.uint8],
     return usable
 
 
-def _error_sums(observed: NDArray[np.float32], predicted: NDArray[np.float32], usable: NDArray[np.bool_],
-                zr: ZR) -> ErrorSums:
-    """Only pixels where the fields differ are looked at; elsewhere, as where neither has rain, all errors are 0."""
+def error_terms(observed: NDArray[np.float32], predicted: NDArray[np.float32], usable: NDArray[np.bool_],
+                zr: ZR) -> tuple[NDArray[np.intp], tuple[NDArray[np.float64], ...]]:
+    """What each pixel adds to the sums: (N,) places of pixels with an error, and (N,) for each field of ErrorSums.
+
+    observed, predicted: (M,) mm/h. usable: (M,), False leaves a pixel out. Only pixels where the fields differ are
+    looked at; elsewhere, as where neither has rain, all errors are 0.
+    """
     active = np.flatnonzero(usable & (observed != predicted))
     truth, forecast = observed.take(active), predicted.take(active)
     difference = np.subtract(unit_pixel(forecast, zr), unit_pixel(truth, zr), dtype=np.float64)
     rate = np.subtract(forecast, truth, dtype=np.float64)
     absolute, squared = np.abs(difference), difference * difference
     weights = _weight_of_bin().take(rain_bins()(truth))
+    return active, (squared, absolute, weights * squared, weights * absolute, rate * rate, np.abs(rate))
+
+
+def _error_sums(observed: NDArray[np.float32], predicted: NDArray[np.float32], usable: NDArray[np.bool_],
+                zr: ZR) -> ErrorSums:
     # sums of products rather than dot products: BLAS would wake its threads beside the window's
-    return ErrorSums(float(squared.sum()), float(absolute.sum()), float((weights * squared).sum()),
-                     float((weights * absolute).sum()), float((rate * rate).sum()), float(np.abs(rate).sum()))
+    return ErrorSums(*(float(term.sum()) for term in error_terms(observed, predicted, usable, zr)[1]))
 
 
 @lru_cache(maxsize=1)
