@@ -62,9 +62,13 @@ class Pictures(QObject):
         self._used, self._job = 0, 0
 
     def want(self, visible: Iterable[Wanted], neighbours: Iterable[Wanted]) -> None:
-        """Replaces all earlier wishes."""
-        urgent = [w for w in visible if self._lacks(w)]
-        self._waiting = [w for w in neighbours if self._lacks(w)]
+        """Replaces all earlier wishes. Of the neighbours, nearest first, so many as there is room for."""
+        seen = list(visible)
+        near = list(neighbours)[:self._room(len(seen))]
+        for wish in (*reversed(near), *reversed(seen)):  # what is wished for goes last
+            self.get(wish.name)
+        urgent = [w for w in seen if self._lacks(w)]
+        self._waiting = [w for w in near if self._lacks(w)]
         names = tuple(w.name for w in urgent)
         if urgent and names != self._urgent:
             self._urgent = names
@@ -74,6 +78,12 @@ class Pictures(QObject):
 
     def idle(self) -> bool:
         return self._job == 0
+
+    def _room(self, visible: int) -> int:
+        """How many neighbours fit beside what is visible: with more, each would push another out, for ever."""
+        if not self._store:
+            return CHUNK
+        return max(0, self._budget * len(self._store) // max(self._used, 1) - visible)
 
     def _lacks(self, wanted: Wanted) -> bool:
         return wanted.name not in self._store and wanted.name not in self._bad

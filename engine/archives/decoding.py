@@ -39,7 +39,7 @@ class Law:
     @property
     def nothing(self) -> float:
         """The number for no rain or no echo."""
-        return 0.0 if self.quantity is Quantity.RAIN_RATE else NO_ECHO_DBZ
+        return self.quantity.nothing
 
     def __call__(self, stored: NDArray[np.generic]) -> Field:
         """Any shape in, the same shape out, float32; NaN = no data."""

@@ -25,6 +25,7 @@ from engine.archives.reader import PartedReader, PolarReader, Reader, Scan
 from engine.cancel import CancelToken
 from engine.errors import StormdeckError, Undescribed, UnreadableInput
 from engine.radar.gridding import PolarOptions
+from engine.radar.packed import LARGE_CELLS, AnyField, packed
 from engine.radar.sequence import Field, FrameRef, Layout, RadarSequence, Skipped
 
 log = logging.getLogger(__name__)
@@ -199,8 +200,9 @@ def recognise(probe: Probe, likely: str | None = None) -> str | None:
     return None
 
 
-def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
-    """One frame through the named reader. Raises UnreadableInput, Cancelled."""
+def read_frame(name: str, ref: FrameRef, layout: Layout) -> AnyField:
+    """One frame through the named reader; large ones come packed from the process that decodes them. Raises
+    UnreadableInput, Cancelled."""
     if not guard.is_needed(name, ref.path):
         return read_directly(name, ref, layout)
     reader = catalogue.load("reader", name)
@@ -209,15 +211,24 @@ def read_frame(name: str, ref: FrameRef, layout: Layout) -> Field:
     if per_byte:
         seconds += per_byte * wrapped.real_file(ref.path).stat().st_size
     with guard.at_hand(ref.path, not getattr(reader, "READS_WRAPPED", False)) as copies:
-        return guard.call(read_directly, name, ref, layout, path=ref.path, seconds=seconds, kind=f"read {name}",
+        return guard.call(read_packed, name, ref, layout, path=ref.path, seconds=seconds, kind=f"read {name}",
                           copies=copies)
 
 
 def read_directly(name: str, ref: FrameRef, layout: Layout) -> Field:
-    """As :func:`read_frame`, in this process."""
-    field = _with_file(ref.path, name, lambda reader, file: reader.read(
+    """As :func:`read_frame`, in this process and never packed."""
+    return np.ascontiguousarray(_read(name, ref, layout), np.float32)
+
+
+def read_packed(name: str, ref: FrameRef, layout: Layout) -> AnyField:
+    """As :func:`read_frame`, in this process: a tenth of an array's bytes are sent for a large frame."""
+    field = np.asarray(_read(name, ref, layout), np.float32)
+    return np.ascontiguousarray(field) if field.size < LARGE_CELLS else packed(field, layout.quantity.nothing)
+
+
+def _read(name: str, ref: FrameRef, layout: Layout) -> Field:
+    return _with_file(ref.path, name, lambda reader, file: reader.read(
         ref if file == ref.path else replace(ref, path=file), layout))
-    return np.ascontiguousarray(field, np.float32)
 
 
 def _with_file(path: Path, name: str, work: Callable[[Reader, Path], T]) -> T:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.radar.grid import Grid
+from engine.radar.packed import AnyField, rows_of, unpacked
 from engine.radar.sequence import Field
 
 MAX_SIDE = 768
@@ -15,6 +16,8 @@ MAX_SIDE = 768
 
 TOLERANCE = 0.25
 """How far a line may move when points are left out, in cells; a quarter cell is no pixel on the screen."""
+
+_STRIP_CELLS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Contour:
     starts: NDArray[np.int64]
 
 
-def contour_lines(rain_rate: Field, grid: Grid, thresholds: tuple[float, ...]) -> tuple[Contour, ...]:
+def contour_lines(rain_rate: AnyField, grid: Grid, thresholds: tuple[float, ...]) -> tuple[Contour, ...]:
     """rain_rate: (ny, nx) mm/h, NaN cuts the lines. One Contour per threshold (mm/h), empty ones included."""
     from contourpy import LineType, contour_generator
 
@@ -72,12 +75,17 @@ def _root(rain_rate: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
         return np.asarray(np.sqrt(np.sqrt(np.maximum(rain_rate, 0))), np.float32)
 
 
-def _coarse(rain_rate: Field, grid: Grid) -> tuple[Field, NDArray[np.float64], NDArray[np.float64]]:
+def _coarse(rain_rate: AnyField, grid: Grid) -> tuple[Field, NDArray[np.float64], NDArray[np.float64]]:
     block = -(-max(grid.shape) // MAX_SIDE)
     if block == 1:
-        return rain_rate, grid.x, grid.y
+        return unpacked(rain_rate), grid.x, grid.y
     height, width = (side // block for side in grid.shape)
-    cut = rain_rate[: height * block, : width * block].reshape(height, block, width, block)
+    mean = np.empty((height, width), np.float32)
+    high = max(1, _STRIP_CELLS // (grid.shape[1] * block))
+    for top in range(0, height, high):
+        bottom = min(top + high, height)
+        rows = rows_of(rain_rate, slice(top * block, bottom * block))[:, : width * block]
+        mean[top:bottom] = rows.reshape(bottom - top, block, width, block).mean(axis=(1, 3))
     x = grid.x[: width * block].reshape(width, block).mean(axis=1)
     y = grid.y[: height * block].reshape(height, block).mean(axis=1)
-    return np.asarray(cut.mean(axis=(1, 3)), np.float32), x, y
+    return mean, x, y

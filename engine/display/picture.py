@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.display.contours import Contour, contour_lines
 from engine.radar.grid import Grid
-from engine.radar.packed import AnyField, unpacked
+from engine.radar.packed import AnyField, rows_of, unpacked
 from engine.radar.scaling import NO_DATA, RainBins, rain_bins
 from engine.radar.sequence import Field
 
@@ -43,35 +43,34 @@ class Picture:
 
 
 def make_picture(rain_rate: AnyField, grid: Grid, colours: NDArray[np.uint32], thresholds: tuple[float, ...], *,
-                 window: Window | None = None, kept: AnyField | None = None) -> Picture:
+                 window: Window | None = None) -> Picture:
     """rain_rate: (ny, nx) mm/h on ``grid``. colours: 256 entries, see :func:`colour`. thresholds: mm/h, contours
-    drawn. window: draw only these cells, so that a part of a large frame shows every one of them. kept: the same
-    frame as the picture is to keep it, where that is not ``rain_rate`` itself.
+    drawn. window: draw only these cells, so that a part of a large frame shows every one of them. A packed frame is
+    worked through strip by strip and never an array.
 
     Raises ValueError for a window of fewer than 2 x 2 cells.
     """
-    field, place = (unpacked(rain_rate), grid) if window is None else _cut(rain_rate, grid, window)
+    field, place = (rain_rate, grid) if window is None else _cut(rain_rate, grid, window)
     block = display_block(place.shape)
     bins = _bins(field, thresholds, block)
-    return Picture(bins, colour(bins, colours), contour_lines(field, place, thresholds),
-                   rain_rate if kept is None else kept, block, place, window)
+    return Picture(bins, colour(bins, colours), contour_lines(field, place, thresholds), rain_rate, block, place,
+                   window)
 
 
 def _cut(rain_rate: AnyField, grid: Grid, window: Window) -> tuple[Field, Grid]:
     rows, columns = (slice(*part.indices(size)) for part, size in zip(window, grid.shape, strict=True))
     if rows.stop - rows.start < 2 or columns.stop - columns.start < 2:
         raise ValueError(f"a window needs at least two rows and columns, not {window}")
-    field = rain_rate[rows] if isinstance(rain_rate, np.ndarray) else rain_rate.unpack(rows)
-    return field[:, columns], Grid(grid.x[columns], grid.y[rows], grid.crs)
+    return rows_of(rain_rate, rows)[:, columns], Grid(grid.x[columns], grid.y[rows], grid.crs)
 
 
-def _bins(field: Field, thresholds: tuple[float, ...], block: int) -> NDArray[np.uint8]:
+def _bins(field: AnyField, thresholds: tuple[float, ...], block: int) -> NDArray[np.uint8]:
     """The bins of the blocks, strip by strip, so that a large frame costs no second copy."""
     binned = binning(thresholds)
     if block == 1:
-        return binned(field)
+        return binned(unpacked(field))
     high = max(1, _STRIP_CELLS // (field.shape[1] * block)) * block
-    return np.concatenate([coarsen(binned(np.ascontiguousarray(field[top:top + high])), block)
+    return np.concatenate([coarsen(binned(np.ascontiguousarray(rows_of(field, slice(top, top + high)))), block)
                            for top in range(0, field.shape[0], high)])
 
 

@@ -75,11 +75,9 @@ def run(request: DisplayRequest, scope: Scope) -> Iterator[Event]:
 def _picture(wanted: Wanted, request: DisplayRequest) -> Picture:
     field: AnyField
     if wanted.sequence is not None:
-        field, grid = wanted.sequence.rain_rate(wanted.index), wanted.sequence.grid
-        kept = wanted.sequence.packed_rain_rate(wanted.index, field)
+        field, grid = wanted.sequence.packed_rain_rate(wanted.index), wanted.sequence.grid
     elif wanted.rain_rate is not None and wanted.grid is not None:
-        field, grid = wanted.rain_rate, wanted.grid
-        kept = packed(field)
+        field, grid = packed(wanted.rain_rate), wanted.grid
     else:
         raise ValueError("a wanted frame needs a sequence or a field with its grid")
-    return make_picture(field, grid, request.colours, request.thresholds, window=wanted.window, kept=kept)
+    return make_picture(field, grid, request.colours, request.thresholds, window=wanted.window)

@@ -9,10 +9,10 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, overload
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 from engine.errors import NotEnoughInput
 from engine.radar.grid import Grid
 from engine.radar.packed import LARGE_CELLS, AnyField, PackedField, PackedStack, packed, unpacked
-from engine.radar.units import MARSHALL_PALMER, NO_ECHO_DBZ, ZR, Quantity
+from engine.radar.units import MARSHALL_PALMER, ZR, Quantity
 
 Field = NDArray[np.float32]
 """One frame, (ny, nx) float32, row 0 in the north, NaN = no data."""
 
 CACHE_BYTES = 192 * 1024**2
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+LARGE_CACHE_BYTES = 96 * 1024**2
+"""Of large frames, which come packed: pictures hold them too, and whoever holds one serves as a cache."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,43 @@ class FrameRef:
     key: Any = None
 
 
+class LazyFrames(Sequence[FrameRef]):
+    """Frames in order of time that are made when they are asked for, because a hundred thousand take their time.
+
+    moments: (n,) int64, microseconds since 1970. sources: where frames come from, each with its own numbering;
+    source, place: (n,) int, which of the sources and where in it.
+    """
+
+    def __init__(self, moments: NDArray[np.int64], sources: Sequence[Sequence[FrameRef]], source: NDArray[np.int64],
+                 place: NDArray[np.int64]) -> None:
+        self.moments, self.sources, self.source, self.place = moments, sources, source, place
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    @overload
+    def __getitem__(self, index: int) -> FrameRef: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FrameRef]: ...
+
+    def __getitem__(self, index: int | slice) -> FrameRef | Sequence[FrameRef]:
+        if isinstance(index, slice):
+            return LazyFrames(self.moments[index], self.sources, self.source[index], self.place[index])
+        return self.sources[self.source[index]][int(self.place[index])]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LazyFrames | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def times(self) -> tuple[datetime, ...]:
+        """UTC."""
+        return tuple(EPOCH + timedelta(0, 0, moment) for moment in self.moments.tolist())
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A file that was passed over and why."""
@@ -81,7 +122,8 @@ class Gap:
     missing: int
 
 
-ReadFrame = Callable[[FrameRef, Layout], Field]
+ReadFrame = Callable[[FrameRef, Layout], AnyField]
+"""One frame in native values; large ones may come packed."""
 
 
 @dataclass(eq=False)
@@ -95,7 +137,7 @@ class RadarSequence:
     """
 
     layout: Layout
-    frames: tuple[FrameRef, ...]
+    frames: Sequence[FrameRef]
     read: ReadFrame
     skipped: tuple[Skipped, ...] = ()
     name: str = ""
@@ -106,10 +148,13 @@ class RadarSequence:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
-        times = [frame.time for frame in self.frames]
-        if not times:
+        if not len(self.frames):
             raise ValueError("a sequence needs at least one frame")
-        if any(b <= a for a, b in itertools.pairwise(times)):
+        if isinstance(self.frames, LazyFrames):
+            rises = bool((np.diff(self.frames.moments) > 0).all())
+        else:
+            rises = all(a.time < b.time for a, b in itertools.pairwise(self.frames))
+        if not rises:
             raise ValueError("frames must rise in time without repeats")
 
     def __len__(self) -> int:
@@ -125,6 +170,8 @@ class RadarSequence:
 
     @cached_property
     def times(self) -> tuple[datetime, ...]:
+        if isinstance(self.frames, LazyFrames):
+            return self.frames.times()
         return tuple(frame.time for frame in self.frames)
 
     @cached_property
@@ -162,23 +209,32 @@ class RadarSequence:
 
         Raises UnreadableInput if the file has become unreadable since it was scanned.
         """
+        return unpacked(self.packed_native(index))
+
+    def packed_native(self, index: int) -> AnyField:
+        """The same as it is best kept: large frames packed, and never an array if they come packed from the reader."""
         index = range(len(self))[index]
         kept = self._kept(index)
         if kept is not None:
-            return unpacked(kept)
-        values = np.ascontiguousarray(self.read(self.frames[index], self.layout), np.float32)
-        if values.shape != self.grid.shape:
-            raise ValueError(f"{self.frames[index].path}: read {values.shape}, grid says {self.grid.shape}")
-        values.flags.writeable = False
-        background = 0.0 if self.layout.quantity is Quantity.RAIN_RATE else NO_ECHO_DBZ
-        kept = packed(values, background)
+            return kept
+        kept = self._read(index)
         with self._lock:
             self._cache[index] = kept
             if isinstance(kept, PackedField):
                 self._held[index] = kept
-            while len(self._cache) > 1 and sum(v.nbytes for v in self._cache.values()) > self.cache_bytes:
+            most = self.cache_bytes if isinstance(kept, np.ndarray) else min(self.cache_bytes, LARGE_CACHE_BYTES)
+            while len(self._cache) > 1 and sum(v.nbytes for v in self._cache.values()) > most:
                 self._cache.popitem(last=False)
-        return values
+        return kept
+
+    def _read(self, index: int) -> AnyField:
+        values = self.read(self.frames[index], self.layout)
+        if isinstance(values, np.ndarray):
+            values = np.ascontiguousarray(values, np.float32)
+            values.flags.writeable = False
+        if values.shape != self.grid.shape:
+            raise ValueError(f"{self.frames[index].path}: read {values.shape}, grid says {self.grid.shape}")
+        return packed(values, self.layout.quantity.nothing)
 
     def _kept(self, index: int) -> AnyField | None:
         """From the cache, or from whoever else still holds the packed frame (a picture, say)."""
@@ -190,13 +246,12 @@ class RadarSequence:
                 self._cache.move_to_end(index)
             return self._cache.get(index)
 
-    def packed_rain_rate(self, index: int, rain_rate: Field | None = None) -> AnyField:
-        """Frame ``index`` in mm/h as it is best kept: what the cache holds, or packed if it is large. rain_rate: the
-        frame, where the caller has it already."""
-        kept = self._kept(index) if self.layout.quantity is Quantity.RAIN_RATE else None
-        if isinstance(kept, PackedField):
+    def packed_rain_rate(self, index: int) -> AnyField:
+        """Frame ``index`` in mm/h as it is best kept: large frames packed, see :meth:`packed_native`."""
+        kept = self.packed_native(index)
+        if self.layout.quantity is Quantity.RAIN_RATE:
             return kept
-        return packed(self.rain_rate(index) if rain_rate is None else rain_rate)
+        return self.zr.rain_rate(kept) if isinstance(kept, np.ndarray) else kept.mapped(self.zr.rain_rate)
 
     def rain_rate(self, index: int) -> Field:
         """Frame ``index`` in mm/h, through the sequence's Z-R pair where the archive holds reflectivity."""

@@ -29,6 +29,11 @@ class Quantity(Enum):
     def unit(self) -> str:
         return "mm/h" if self is Quantity.RAIN_RATE else "dBZ"
 
+    @property
+    def nothing(self) -> float:
+        """The number for no rain or no echo."""
+        return 0.0 if self is Quantity.RAIN_RATE else NO_ECHO_DBZ
+
 
 @dataclass(frozen=True)
 class ZR:
