@@ -10,6 +10,7 @@ from app.runs import DONE, FAILED, PARTIAL, RUNNING, Run, RunFrame
 from app.settings import Settings
 from engine import catalogue
 from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped
+from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 
 KEPT_BYTES = 384 << 20
@@ -40,6 +41,7 @@ class Forecasting(QObject):
         self._scoring: dict[int, Run] = {}
         self._unscored: dict[int, Run] = {}
         self._shown_name = ""
+        self.region: Region | None = None
         self._rescore_timer = QTimer(self)
         self._rescore_timer.setSingleShot(True)
         self._rescore_timer.setInterval(RESCORE_DELAY_MS)
@@ -174,10 +176,29 @@ class Forecasting(QObject):
     # -- scores
 
     def rescore_all(self) -> None:
-        """After the thresholds have changed; other reference times follow when they are shown again."""
+        """After thresholds or pooling have changed; other reference times follow when they are shown again."""
+        for job in self._scoring:
+            self._bridge.cancel(job)
         for run in self._runs.values():
             run.scores = None
             if run.tallies:
+                self._want_scores(run)
+
+    def set_region(self, region: Region | None) -> None:
+        """Where scores are counted from now on, in the grid's coordinates. What is shown stays until the new scores
+        are there; they are asked for at once, those of the last region win."""
+        self.region = region
+        for run in self._runs.values():
+            if run.tallies and run.reference != self._reference:
+                run.scores = None
+            elif run.tallies:
+                self._unscored[run.serial] = run
+        self._rescore_waiting()
+
+    def score_missing(self) -> None:
+        """After observations have come: lead times that waited for them are scored."""
+        for run in self._runs.values():
+            if run.frames and not run.active:
                 self._want_scores(run)
 
     def scoring(self) -> bool:
@@ -190,23 +211,30 @@ class Forecasting(QObject):
             self._rescore_timer.start()
 
     def _rescore_waiting(self) -> None:
+        """One job for each run; while it is under way newer wishes wait, so that each wish has an end in sight."""
         from engine.jobs.rescore import RescoreRequest
 
-        waiting, self._unscored = self._unscored, {}
+        busy = {run.serial for run in self._scoring.values()}
+        waiting = {serial: run for serial, run in self._unscored.items() if serial not in busy}
+        self._unscored = {serial: run for serial, run in self._unscored.items() if serial in busy}
         for serial, run in waiting.items():
             frames = tuple((f.minutes, f.time, f.rain_rate) for _, f in sorted(run.frames.items()))
-            request = RescoreRequest(serial, run.counted(), self._settings.values.thresholds, self._sequence, frames)
+            request = RescoreRequest(serial, run.counted(), self._settings.values.thresholds, self._sequence, frames,
+                                     missing=not run.active, region=self.region, pool=self._settings.values.pool,
+                                     tiles=tuple(run.tiles.items()))
             job = self._bridge.submit("rescore", request, self._on_scores, key=f"rescore-{serial}", priority=8)
             self._scoring[job] = run
 
     def _on_scores(self, job: int, event: Event) -> None:
-        from engine.jobs.rescore import ScoresReady
+        from engine.jobs.rescore import ScoresReady, TilesReady
 
         run = self._scoring.get(job)
         if run is None:
             return
         if isinstance(event, ScoreReady):
             run.tallies[event.lead_minutes] = event.tally
+        elif isinstance(event, TilesReady):
+            run.tiles[event.lead_minutes] = event.tiles
         elif isinstance(event, ScoresReady):
             run.scores = event.document
         elif isinstance(event, Finished | Failed | Stopped):
@@ -214,3 +242,5 @@ class Forecasting(QObject):
             if isinstance(event, Failed):
                 self.failed.emit(event.error)
             self.scores_changed.emit(run)
+            if run.serial in self._unscored:
+                self._rescore_waiting()

@@ -36,6 +36,7 @@ class Run:
     state: str = WAITING
     frames: dict[int, RunFrame] = field(default_factory=dict)
     tallies: dict[float, Any] = field(default_factory=dict)
+    tiles: dict[float, Any] = field(default_factory=dict)
     scores: dict[str, Any] | None = None
     error: StormdeckError | None = None
     job: int = 0
@@ -47,7 +48,8 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        return sum(frame.rain_rate.nbytes for frame in self.frames.values())
+        return sum(frame.rain_rate.nbytes for frame in self.frames.values()) \
+            + sum(int(tiles.nbytes) for tiles in self.tiles.values())
 
     def counted(self) -> tuple[tuple[float, Any], ...]:
         return tuple(sorted(self.tallies.items()))

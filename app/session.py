@@ -18,6 +18,7 @@ from engine.errors import NotEnoughInput, StormdeckError
 from engine.jobs.events import ArchiveOpened, Event, Failed, Finished, Progress, Stopped
 from engine.radar.grid import Grid
 from engine.radar.gridding import PolarOptions
+from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 from engine.radar.units import ZR
 
@@ -26,6 +27,7 @@ class Session(QObject):
     """The one authority over time and over what is open; panels read it and follow its signals.
 
     archive_changed: another archive is open. sequence_changed: the same frames have other values (Z-R pair, mask).
+    region_changed: scores are of another part of the map, or of maxima over other windows; they follow.
     """
 
     opening = Signal(str)
@@ -38,6 +40,7 @@ class Session(QObject):
     reference_changed = Signal(int)
     position_changed = Signal(int)
     thresholds_changed = Signal()
+    region_changed = Signal()
     failed = Signal(object)
 
     def __init__(self, bridge: EngineBridge, settings: Settings, parent: QObject | None = None) -> None:
@@ -57,6 +60,7 @@ class Session(QObject):
         self.polar = PolarOptions()
         self._opening_job = 0
         self.located = False
+        self._masked_region: tuple[Region, NDArray[np.bool_]] | None = None
         self.forecasting = Forecasting(bridge, settings, self)
         self.forecasting.runs_changed.connect(self._rebuild)
         self.forecasting.failed.connect(self.failed)
@@ -111,6 +115,8 @@ class Session(QObject):
     def set_sequence(self, sequence: RadarSequence) -> None:
         """Shows an archive that is already open."""
         self.forecasting.clear()
+        if self.sequence is not None and not sequence.grid.same_as(self.sequence.grid):
+            self.set_region(None)
         self.sequence, self._opened, self.clock = sequence, sequence, Clock(sequence)
         self.located, self._zr, self._mask = False, None, None
         self.reference = first_reference(
@@ -271,6 +277,37 @@ class Session(QObject):
     def drawn(self) -> tuple[float, ...]:
         """The thresholds whose contours are drawn."""
         return self.settings.values.drawn
+
+    @property
+    def region(self) -> Region | None:
+        """The part of the map that is scored, in grid coordinates; the whole of it where None."""
+        return self.forecasting.region
+
+    @property
+    def region_mask(self) -> NDArray[np.bool_] | None:
+        """(ny, nx), True in the region; None where the whole map is scored. Made once for each region."""
+        region, sequence = self.region, self.sequence
+        if region is None or sequence is None:
+            return None
+        if self._masked_region is None or self._masked_region[0] is not region:
+            self._masked_region = region, region.mask(sequence.grid)
+        return self._masked_region[1]
+
+    @property
+    def pool(self) -> int:
+        """Side of the windows of which the maxima are scored, in cells."""
+        return self.settings.values.pool
+
+    def set_region(self, region: Region | None) -> None:
+        if region is not self.region:
+            self.forecasting.set_region(region)
+            self.region_changed.emit()
+
+    def set_pool(self, pool: int) -> None:
+        if pool != self.settings.values.pool:
+            self.settings.values.pool = pool
+            self.forecasting.rescore_all()
+            self.region_changed.emit()
 
     def set_thresholds(self, thresholds: Sequence[float], drawn: Sequence[float]) -> None:
         """Raises ValueError with a sentence if they make no sense."""

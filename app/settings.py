@@ -20,6 +20,8 @@ FOLDER_VARIABLE = "STORMDECK_SETTINGS"
 MAX_RECENT = 12
 MAX_THRESHOLDS = 8
 DEVICES = ("auto", "cpu", "cuda", "mps")
+POOLS = (1, 4, 16)
+"""Sides of the windows of which the maxima are scored."""
 CONTOUR_MODES = ("own", "crossed", "off")
 
 
@@ -29,6 +31,7 @@ class Values:
 
     recent: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = (0.5, 2.0, 5.0, 10.0, 30.0)
+    pool: int = 1
     drawn: tuple[float, ...] = (0.5, 10.0)
     forecaster: str = "rover-nonlinear"
     inputs: int = 5
@@ -43,6 +46,7 @@ class Values:
     geometry: str = ""
     state: str = ""
     keys: dict[str, str] = field(default_factory=dict)
+    scores: tuple[str, ...] = ("csi", "hss")
 
 
 def _keys(value: Any) -> dict[str, str]:
@@ -70,6 +74,12 @@ def check_thresholds(value: Any) -> tuple[float, ...]:
     if any(b / a < 1.02 for a, b in itertools.pairwise(numbers)):
         raise ValueError("Two thresholds lie too close together.")
     return tuple(numbers)
+
+
+def _pool(value: Any) -> int:
+    if value not in POOLS or isinstance(value, bool):
+        raise ValueError(f"one of {', '.join(map(str, POOLS))} is needed")
+    return int(value)
 
 
 def _drawn(value: Any) -> tuple[float, ...]:
@@ -105,10 +115,10 @@ def _kind(kind: type) -> Callable[[Any], Any]:
 
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "recent": _texts, "thresholds": check_thresholds, "drawn": _drawn, "forecaster": _kind(str),
-    "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
+    "pool": _pool, "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
     "theme": _one_of("dark", "light"), "contours": _one_of(*CONTOUR_MODES), "palette": _kind(str),
     "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool), "geometry": _kind(str), "state": _kind(str),
-    "keys": _keys,
+    "keys": _keys, "scores": _texts,
 }
 
 
