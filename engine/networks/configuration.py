@@ -11,13 +11,16 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from engine.errors import WrongUsage
 from engine.networks.cell import Place
 from engine.networks.topologies import TOPOLOGIES
+
+if TYPE_CHECKING:
+    from engine.networks.recurrent import Recurrent
 
 Option = int | float | str | bool | None | tuple[int | None, ...]
 
@@ -92,10 +95,22 @@ def _named(target: str) -> Callable[..., nn.Module]:
     return found
 
 
-def _recurrent(wish: Configuration) -> nn.Module:
+def _recurrent(wish: Configuration) -> Recurrent:
     from engine.networks.recurrent import Recurrent
 
     return Recurrent(TOPOLOGIES[wish.topology], partial(cell_class(wish.cell), **wish.cell_options), wish.hidden)
+
+
+def _staged(wish: Configuration) -> nn.Module:
+    from engine.networks.staged import SequenceDeblurrer, Staged
+
+    return Staged(_recurrent(wish), SequenceDeblurrer(_recurrent(wish)))
+
+
+def _sequence_deblurrer(wish: Configuration) -> nn.Module:
+    from engine.networks.staged import SequenceDeblurrer
+
+    return SequenceDeblurrer(_recurrent(wish))
 
 
 def _encoder_forecaster(wish: Configuration) -> nn.Module:
@@ -132,12 +147,28 @@ def _earthformer(wish: Configuration) -> nn.Module:
     return Earthformer(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
 
 
+def _lpt_qpn(wish: Configuration) -> nn.Module:
+    from engine.networks.lpt_qpn import LPTQPN
+
+    return LPTQPN(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
+def _lagrangian_unet(wish: Configuration) -> nn.Module:
+    from engine.networks.lagrangian_unet import LagrangianUNet
+
+    return LagrangianUNet(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
+    "staged": _staged,
+    "sequence-deblurrer": _sequence_deblurrer,
     "encoder-forecaster": _encoder_forecaster,
     "chain": _chain,
     "simvp": _simvp,
     "earthformer": _earthformer,
+    "lagrangian-unet": _lagrangian_unet,
+    "lpt-qpn": _lpt_qpn,
 }
 
 

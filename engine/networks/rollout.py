@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.networks.encoder_forecaster import EncoderForecaster
 from engine.networks.recurrent import Recurrent
+from engine.networks.staged import Staged
 
 
 def lead_frames(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tensor]:
@@ -22,7 +23,7 @@ def lead_frames(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tens
 
     Of networks with a deblurring module these are the deblurred frames.
     """
-    if isinstance(network, Recurrent):
+    if isinstance(network, Recurrent | Staged):
         for step, readouts in enumerate(network.steps(frames, leads)):
             if step >= frames.shape[1] - 1:
                 yield readouts[-1]
@@ -46,7 +47,7 @@ def state_bytes(network: nn.Module) -> float:
     side = int(getattr(network, "grid_multiple", 1)) * 2
     frame = torch.zeros(1, 1, side, side)
     with torch.inference_mode():
-        if isinstance(network, Recurrent):
+        if isinstance(network, Recurrent | Staged):
             kept: Any = network.start(frame)
         elif isinstance(network, EncoderForecaster):
             kept = network.encode(frame[None])

@@ -1,6 +1,6 @@
 """Every network of the papers by its public name, with the parameter count it must reach to the unit.
 
-The counts and what the papers print instead are explained in docs/models.md.
+What the papers print instead is told in :mod:`engine.networks.published`.
 """
 
 from __future__ import annotations
@@ -14,42 +14,46 @@ Levels = tuple[dict[str, Option], ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """parameters: exact. printed: the figure of the paper, where it prints one."""
+    """parameters: exact."""
 
     title: str
     family: str
     parameters: int
     configuration: Configuration
-    printed: str = ""
 
 
-def _gru(title: str, parameters: int, kernel: int, dilation: int, printed: str) -> Entry:
+def _gru(title: str, parameters: int, kernel: int, dilation: int) -> Entry:
     made = Configuration("encoder-forecaster", "convgru", "moving-mnist", inputs=10, leads=10,
                          cell_options={"kernel": kernel, "dilation": dilation})
-    return Entry(title, "encoder-forecaster", parameters, made, printed)
+    return Entry(title, "encoder-forecaster", parameters, made)
 
 
-def _trajectories(links: int, parameters: int, printed: str) -> Entry:
+def _trajectories(links: int, parameters: int) -> Entry:
     made = Configuration("encoder-forecaster", "trajgru", "moving-mnist", inputs=10, leads=10,
                          cell_options={"links": links})
-    return Entry(f"TrajGRU, {links} links, MovingMNIST++", "encoder-forecaster", parameters, made, printed)
+    return Entry(f"TrajGRU, {links} links, MovingMNIST++", "encoder-forecaster", parameters, made)
 
 
-def _chain(title: str, which: str, parameters: int, frames: tuple[int, int], printed: str = "") -> Entry:
+def _chain(title: str, which: str, parameters: int, frames: tuple[int, int]) -> Entry:
     made = Configuration("chain", topology=which, inputs=frames[0], leads=frames[1])
-    return Entry(title, "convolutional", parameters, made, printed)
+    return Entry(title, "convolutional", parameters, made)
 
 
-def _stacked(title: str, cell: str, parameters: int, printed: str, **options: str | tuple[int | None, ...]) -> Entry:
+def _stacked(title: str, cell: str, parameters: int, **options: Option) -> Entry:
     made = Configuration("recurrent", cell, "stacked", 64, inputs=10, leads=10, cell_options=dict(options))
-    return Entry(f"{title}, stacked", "stacked", parameters, made, printed)
+    return Entry(f"{title}, stacked", "stacked", parameters, made)
 
 
-def _multi(title: str, cell: str, topology: str, parameters: int, printed: str = "",
-           **options: str | tuple[int | None, ...]) -> Entry:
+def _multi(title: str, cell: str, topology: str, parameters: int, **options: Option) -> Entry:
     made = Configuration("recurrent", cell, topology, 24, inputs=5, leads=5, cell_options=dict(options))
     prefix = {"multi-scale": "MS", "deblurring": "DB"}[topology]
-    return Entry(f"{prefix}-{title}", topology, parameters, made, printed)
+    return Entry(f"{prefix}-{title}", topology, parameters, made)
+
+
+def _staged(title: str, cell: str, parameters: int, **options: Option) -> Entry:
+    """Two multi-scale networks, one after the other."""
+    made = Configuration("staged", cell, "multi-scale", 24, inputs=5, leads=5, cell_options=dict(options))
+    return Entry(f"MS-{title}-S", "staged", parameters, made)
 
 
 _HKO_KERNELS: Levels = tuple({"kernel": kernel} for kernel in (5, 5, 3))
@@ -60,53 +64,63 @@ ZOO: dict[str, Entry] = {
                      Configuration("encoder-forecaster", "convgru", "hko7", levels=_HKO_KERNELS)),
     "trajgru": Entry("TrajGRU", "encoder-forecaster", 12_150_053,
                      Configuration("encoder-forecaster", "trajgru", "hko7", levels=_HKO_LINKS)),
-    "convgru-mnist-k3d2": _gru("ConvGRU K3-D2, MovingMNIST++", 2_604_817, 3, 2, "2.84 M (swapped with TrajGRU L5)"),
-    "convgru-mnist-k5": _gru("ConvGRU K5-D1, MovingMNIST++", 4_767_505, 5, 1, "4.77 M"),
-    "convgru-mnist-k7": _gru("ConvGRU K7-D1, MovingMNIST++", 8_011_537, 7, 1, "8.01 M"),
-    "trajgru-mnist-l5": _trajectories(5, 2_842_157, "2.60 M (swapped with ConvGRU K3-D2)"),
-    "trajgru-mnist-l9": _trajectories(9, 3_421_277, "3.42 M"),
-    "trajgru-mnist-l13": _trajectories(13, 4_000_397, "4.00 M"),
-    "trajgru-mnist-l17": _trajectories(17, 4_579_517, "4.77 M (misprint)"),
+    "convgru-mnist-k3d2": _gru("ConvGRU K3-D2, MovingMNIST++", 2_604_817, 3, 2),
+    "convgru-mnist-k5": _gru("ConvGRU K5-D1, MovingMNIST++", 4_767_505, 5, 1),
+    "convgru-mnist-k7": _gru("ConvGRU K7-D1, MovingMNIST++", 8_011_537, 7, 1),
+    "trajgru-mnist-l5": _trajectories(5, 2_842_157),
+    "trajgru-mnist-l9": _trajectories(9, 3_421_277),
+    "trajgru-mnist-l13": _trajectories(13, 4_000_397),
+    "trajgru-mnist-l17": _trajectories(17, 4_579_517),
+    "dfn": Entry("Dynamic filter network", "encoder-forecaster", 14_002_856,
+                 Configuration("encoder-forecaster", "convgru", "hko7", levels=_HKO_KERNELS,
+                               options={"local_filter": 11})),
     "dfn-mnist": Entry("Dynamic filter network, MovingMNIST++", "encoder-forecaster", 4_825_648,
                        Configuration("encoder-forecaster", "convgru", "moving-mnist", inputs=10, leads=10,
-                                     cell_options={"kernel": 5}, options={"local_filter": 11}), "4.83 M"),
+                                     cell_options={"kernel": 5}, options={"local_filter": 11})),
     "cnn2d": _chain("2-D CNN", "cnn2d-hko7", 57_386_062, (5, 20)),
     "cnn3d": _chain("3-D CNN", "cnn3d-hko7", 66_422_569, (5, 20)),
-    "cnn2d-mnist": _chain("2-D CNN, MovingMNIST++", "cnn2d-mnist", 29_073_880, (10, 10), "29.06 M (weights only)"),
-    "cnn3d-mnist": _chain("3-D CNN, MovingMNIST++", "cnn3d-mnist", 32_522_561, (10, 10), "32.52 M"),
+    "cnn2d-mnist": _chain("2-D CNN, MovingMNIST++", "cnn2d-mnist", 29_073_880, (10, 10)),
+    "cnn3d-mnist": _chain("3-D CNN, MovingMNIST++", "cnn3d-mnist", 32_522_561, (10, 10)),
 
-    "stacked-convlstm": _stacked("ConvLSTM", "convlstm", 886_465, "0.89 M"),
-    "stacked-trajgru": _stacked("TrajGRU", "trajgru", 1_057_213, "1.06 M"),
-    "stacked-predrnn": _stacked("PredRNN", "predrnn", 1_797_505, "1.80 M"),
-    "stacked-mim": _stacked("MIM", "mim", 3_680_833, "3.68 M", allocation="reference"),
-    "stacked-motionrnn": _stacked("MotionRNN", "motionrnn", 3_780_370, "3.78 M"),
+    "stacked-convlstm": _stacked("ConvLSTM", "convlstm", 886_465),
+    "stacked-trajgru": _stacked("TrajGRU", "trajgru", 1_057_213),
+    "stacked-predrnn": _stacked("PredRNN", "predrnn", 1_797_505),
+    "stacked-mim": _stacked("MIM", "mim", 3_680_833, allocation="reference"),
+    "stacked-motionrnn": _stacked("MotionRNN", "motionrnn", 3_780_370),
 
-    "ms-convlstm": _multi("ConvLSTM", "convlstm", "multi-scale", 250_057, "0.25 M"),
+    "ms-convlstm": _multi("ConvLSTM", "convlstm", "multi-scale", 250_057),
     "ms-trajgru": _multi("TrajGRU", "trajgru", "multi-scale", 286_465, structure=(None, 3)),
-    "ms-predrnn": _multi("PredRNN", "predrnn", "multi-scale", 507_097, "0.51 M"),
+    "ms-predrnn": _multi("PredRNN", "predrnn", "multi-scale", 507_097),
     "ms-predrnn++": _multi("PredRNN++", "predrnn++", "multi-scale", 685_753),
-    "ms-mim": _multi("MIM", "mim", "multi-scale", 986_233, "0.99 M", allocation="published"),
+    "ms-mim": _multi("MIM", "mim", "multi-scale", 986_233, allocation="published"),
     "ms-motionrnn": _multi("MotionRNN", "motionrnn", "multi-scale", 1_073_287),
     "ms-preciplstm": _multi("PrecipLSTM", "preciplstm", "multi-scale", 993_097),
-    "ms-lstm": _multi("LSTM", "ms-lstm", "multi-scale", 1_067_257, "1.1 M"),
+    "ms-lstm": _multi("LSTM", "ms-lstm", "multi-scale", 1_067_257),
 
-    "db-convlstm": _multi("ConvLSTM", "convlstm", "deblurring", 500_114, "0.50 M"),
+    "ms-convlstm-s": _staged("ConvLSTM", "convlstm", 500_114),
+    "ms-trajgru-s": _staged("TrajGRU", "trajgru", 572_930, structure=(None, 3)),
+    "ms-predrnn-s": _staged("PredRNN", "predrnn", 1_014_194),
+    "ms-predrnn++-s": _staged("PredRNN++", "predrnn++", 1_371_506),
+    "ms-mim-s": _staged("MIM", "mim", 1_972_466, allocation="published"),
+    "ms-motionrnn-s": _staged("MotionRNN", "motionrnn", 2_146_574),
+    "ms-preciplstm-s": _staged("PrecipLSTM", "preciplstm", 1_986_194),
+
+    "db-convlstm": _multi("ConvLSTM", "convlstm", "deblurring", 500_114),
     "db-trajgru": _multi("TrajGRU", "trajgru", "deblurring", 572_930, structure=(None, 3)),
-    "db-predrnn": _multi("PredRNN", "predrnn", "deblurring", 1_014_194, "1.01 M"),
+    "db-predrnn": _multi("PredRNN", "predrnn", "deblurring", 1_014_194),
     "db-predrnn++": _multi("PredRNN++", "predrnn++", "deblurring", 1_371_506),
-    "db-mim": _multi("MIM", "mim", "deblurring", 1_972_466, "1.99 M (not reproduced)", allocation="published"),
+    "db-mim": _multi("MIM", "mim", "deblurring", 1_972_466, allocation="published"),
     "db-motionrnn": _multi("MotionRNN", "motionrnn", "deblurring", 2_146_574),
-    "db-preciplstm": _multi("PrecipLSTM", "preciplstm", "deblurring", 1_986_194, "2.2 M (not reproduced)"),
+    "db-preciplstm": _multi("PrecipLSTM", "preciplstm", "deblurring", 1_986_194),
 
     "simvp": Entry("SimVP (gSTA)", "convolutional", 40_241_665,
-                   Configuration("simvp", inputs=5, leads=5, options={"translator": "gsta"}),
-                   "38.9 M (not reproduced)"),
+                   Configuration("simvp", inputs=5, leads=5, options={"translator": "gsta"})),
     "tau": Entry("TAU", "convolutional", 38_425_281,
                  Configuration("simvp", inputs=5, leads=5, options={"translator": "tau"})),
     "earthformer": Entry("Earthformer, 160 x 160", "transformer", 7_171_933,
-                         Configuration("earthformer", inputs=5, leads=5), "7.2 M (DB-RNN paper)"),
+                         Configuration("earthformer", inputs=5, leads=5)),
     "earthformer-sevir": Entry("Earthformer, SEVIR 384 x 384", "transformer", 8_659_677,
                                Configuration("earthformer", inputs=13, leads=12,
-                                             options={"grid": (384, 384), "separate": True}),
-                               "7.6 M (not reproduced)"),
+                                             options={"grid": (384, 384), "separate": True})),
+    "lpt-qpn": Entry("LPT-QPN", "transformer", 4_636_747, Configuration("lpt-qpn", inputs=5, leads=20)),
 }

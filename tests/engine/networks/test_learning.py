@@ -16,6 +16,7 @@ from engine.networks.configuration import Configuration, build
 from engine.networks.encoder_forecaster import EncoderForecaster
 from engine.networks.recurrent import Recurrent
 from engine.networks.rollout import lead_frames
+from engine.networks.staged import Staged
 from engine.networks.weights import Header, load, save
 
 CELLS = ("convlstm", "convgru", "trajgru", "predrnn", "predrnn++", "mim", "motionrnn", "preciplstm", "ms-lstm")
@@ -23,6 +24,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"preciplstm": {"window": 4}, "trajgru": {"
 SMALL = {
     **{f"{topology} {cell}": Configuration("recurrent", cell, topology, 12, OPTIONS.get(cell, {}), inputs=3, leads=2)
        for topology in ("stacked", "multi-scale", "deblurring") for cell in CELLS},
+    **{f"staged {cell}": Configuration("staged", cell, "multi-scale", 12, OPTIONS.get(cell, {}), inputs=3, leads=2)
+       for cell in CELLS},
     **{f"encoder-forecaster {cell}": Configuration("encoder-forecaster", cell, "moving-mnist", inputs=3, leads=2,
                                                    cell_options=OPTIONS.get(cell, {}))
        for cell in ("convgru", "trajgru")},
@@ -33,6 +36,8 @@ SMALL = {
        for translator in ("gsta", "tau", "incepu")},
     "earthformer": Configuration("earthformer", inputs=3, leads=2, options={
         "grid": (24, 24), "stages": (8, 16), "shrink": (2, 2), "drop": 0.0}),
+    "lpt-qpn": Configuration("lpt-qpn", inputs=3, leads=2, options={
+        "width": 8, "blocks": (1, 1, 1), "heads": (1, 2, 4), "refinements": 1}),
     "cnn2d": Configuration("chain", topology="cnn2d-mnist", inputs=10, leads=10, options={"base": 4}),
     "cnn3d": Configuration("chain", topology="cnn3d-mnist", inputs=10, leads=10, options={"base": 8}),
 }
@@ -48,7 +53,7 @@ def moving_blob(count: int, side: int = 24) -> Tensor:
 
 def outputs(network: nn.Module, frames: Tensor, leads: int) -> Tensor:
     """All that is trained, (B, leads, 1, H, W) or with the read-outs joined."""
-    if isinstance(network, Recurrent):
+    if isinstance(network, Recurrent | Staged):
         return network(frames, leads)[:, :, frames.shape[1] - 1:].flatten(1, 2)
     if isinstance(network, EncoderForecaster):
         return network(frames, leads)
