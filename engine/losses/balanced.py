@@ -38,4 +38,4 @@ def balance(truth: Tensor, edges: tuple[float, ...], weights: tuple[float, ...] 
     """The weight of each pixel, by its truth; an edge belongs to the class above it."""
     limits = torch.tensor(edges, dtype=truth.dtype, device=truth.device)
     table = torch.tensor(weights, dtype=truth.dtype, device=truth.device)
-    return table[torch.bucketize(truth, limits, right=True)]
+    return table[torch.bucketize(truth.contiguous(), limits, right=True)]

@@ -1,0 +1,170 @@
+"""Train a network by a recipe; go on with a run that was stopped or killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import resources
+from engine import device
+from engine.errors import WrongUsage
+from engine.jobs.events import Event, Finished, SampleShown, Started, TrainingStep, TrainingValidated, Warned
+from engine.jobs.scope import Scope
+
+if TYPE_CHECKING:
+    from engine.training.loop import Training
+    from engine.training.recipe import Recipe
+    from engine.training.start import Data
+    from engine.training.told import Told
+
+CURVES_FILE = "curves.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """recipe: a file, or the name of one that ships. packs: instead of the recipe's. output: the run's folder, beside
+    the recipe's name in the current one if None. steps, workers: instead of the recipe's."""
+
+    recipe: str
+    packs: tuple[Path, ...] = ()
+    output: Path | None = None
+    resume: bool = False
+    device: str = "auto"
+    steps: int | None = None
+    workers: int | None = None
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the program, by name."""
+    return {file.stem: file for file in sorted(resources.path("recipes").glob("*.toml"))}
+
+
+def recipe_file(wish: str) -> Path:
+    """Raises WrongUsage where there is neither such a file nor such a recipe."""
+    path = Path(wish)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    known = shipped()
+    if wish not in known:
+        raise WrongUsage(f"There is no recipe '{wish}'. Known: {', '.join(known)}; or name a file that ends in .toml.")
+    return known[wish]
+
+
+def run(request: TrainRequest, scope: Scope) -> Iterator[Event]:
+    """Yields TrainingStep, TrainingValidated, SampleShown, Warned; Finished.result: output, recipe, weights, steps,
+    epochs, best, scores, sampling, device, seconds.
+
+    Raises UnreadableInput, WrongUsage, NotEnoughInput, Diverged, UnwritableOutput, Cancelled; a run that was cancelled
+    goes on where it stopped with ``resume``.
+    """
+    yield Started()
+    from engine.training.share import joined
+    from engine.training.start import data, run_of
+
+    recipe = told(request)
+    folder = request.output or Path(f"{recipe.title}-run")
+    with joined(device.choose(request.device)) as (share, chosen):
+        scope.progress(0.0, "reading the packs")
+        found = data(recipe)
+        training = run_of(recipe, found, folder, device=chosen, share=share, token=scope.token, resume=request.resume)
+        with Curves(folder, training.progress.step, writes=share.rank == 0) as curves:
+            for told_now in training.run():
+                curves.add(told_now)
+                yield from _events(told_now, scope)
+        if share.rank == 0:
+            yield Finished(_result(training, found, folder, chosen))
+        else:
+            yield Finished({})
+
+
+def told(request: TrainRequest) -> Recipe:
+    """The recipe with what the request changes."""
+    from engine.training.recipe import read_recipe
+
+    recipe = read_recipe(recipe_file(request.recipe))
+    if request.packs:
+        recipe = replace(recipe, data=replace(recipe.data, packs=tuple(map(str, request.packs))))
+    if request.workers is not None:
+        recipe = replace(recipe, data=replace(recipe.data, workers=request.workers))
+    if request.steps is not None:
+        recipe = replace(recipe, run=replace(recipe.run, steps=request.steps, epochs=0.0))
+    return recipe
+
+
+class Curves:
+    """The figures of every step and validation, a line of JSON each. What lies after the step that a run goes on from
+    is dropped."""
+
+    def __init__(self, folder: Path, step: int, writes: bool) -> None:
+        self.path, self._writes = folder / CURVES_FILE, writes
+        if writes:
+            kept = [line for line in read_curves(self.path) if line["step"] <= step]
+            self.path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def __enter__(self) -> Curves:
+        self._file = self.path.open("a", encoding="utf-8") if self._writes else None
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, said: Told) -> None:
+        line = _line(said)
+        if line is not None and self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+
+def read_curves(path: Path) -> list[dict[str, Any]]:
+    """Lines of a run's curves; one that was cut off by a kill is left out."""
+    lines: list[dict[str, Any]] = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                continue
+    return lines
+
+
+def _line(said: Told) -> dict[str, Any] | None:
+    from engine.training.told import StepDone, Validated
+
+    if isinstance(said, StepDone):
+        return {"step": said.step, "epoch": said.epoch, **said.values}
+    if isinstance(said, Validated):
+        return {"step": said.step, "validation": said.scores, "better": said.better}
+    return None
+
+
+def _events(said: Told, scope: Scope) -> Iterator[Event]:
+    from engine.training.told import Note, SampleForecast, StepDone, Validated
+
+    if isinstance(said, StepDone):
+        scope.progress(said.step / said.steps, f"step {said.step} of {said.steps}, epoch {said.epoch:.2f}, "
+                       f"loss {said.values['loss']:.4g}")
+        yield TrainingStep(said.step, said.steps, said.epoch, said.values)
+    elif isinstance(said, Validated):
+        yield TrainingValidated(said.step, said.scores, said.better)
+    elif isinstance(said, SampleForecast):
+        yield SampleShown(said.step, said.observed, said.forecast)
+    elif isinstance(said, Note):
+        yield Warned(said.text)
+
+
+def _result(training: Training, found: Data, folder: Path, chosen: str) -> dict[str, Any]:
+    from engine.training import checkpoint
+    from engine.training.publish import publish
+
+    recipe, progress = training.recipe, training.progress
+    best = folder / checkpoint.BEST
+    source = best if best.is_file() else checkpoint.step_file(folder, progress.step)
+    weights = folder / f"{recipe.title}.safetensors"
+    header = publish(source, weights, recipe, found.learn.about())
+    return {"output": str(folder), "model": recipe.model.name, "weights": str(weights), "steps": progress.step,
+            "epochs": round(training.order.epoch(progress.step), 3), "best_step": header.card.steps,
+            "scores": header.card.scores, "sampling": found.sampling, "device": chosen}

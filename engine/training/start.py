@@ -1,0 +1,154 @@
+"""From a recipe to a run that can begin: network, discriminator, data, all from the recipe's seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.cancel import CancelToken
+from engine.errors import NotEnoughInput, WrongUsage
+from engine.networks.configuration import Configuration, build
+from engine.networks.zoo import ZOO
+from engine.training.data import Share
+from engine.training.loop import Training
+from engine.training.preparation import preparation
+from engine.training.recipe import ModelPart, Recipe
+from engine.training.sampling import Order, rain_chances, report
+from engine.training.share import check
+from engine.training.source import PackSource, Source, open_packs, rain_shares
+
+RECIPE_FILE, SAMPLING_FILE = "recipe.json", "sampling.json"
+
+
+def configuration(wish: ModelPart) -> Configuration:
+    """Of the zoo's network of that name, with what the recipe changes. Raises WrongUsage."""
+    if wish.name not in ZOO:
+        raise WrongUsage(f"There is no network called '{wish.name}' to train. Known: {', '.join(ZOO)}.")
+    base = ZOO[wish.name].configuration
+    return replace(base, hidden=wish.hidden or base.hidden, inputs=wish.inputs or base.inputs,
+                   leads=wish.leads or base.leads, cell_options={**base.cell_options, **wish.cell_options},
+                   options={**base.options, **wish.options})
+
+
+def fresh_network(recipe: Recipe) -> nn.Module:
+    """With weights drawn from the seed, or those of ``start_from``. Raises UnreadableInput, WrongUsage."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.run.seed)
+        network = build(configuration(recipe.model))
+    if recipe.model.start_from:
+        from engine.networks.weights import load
+
+        start(network, load(Path(recipe.model.start_from))[0])
+    return network
+
+
+def start(network: nn.Module, given: nn.Module) -> None:
+    """Takes over weights of the same names and shapes, or those of a network that is a part of this one (a staged
+    network begins with a forecasting network). Raises WrongUsage where nothing fits."""
+    own = network.state_dict()
+    for prefix in ("", "forecasting."):
+        found = {prefix + name: value for name, value in given.state_dict().items()
+                 if prefix + name in own and own[prefix + name].shape == value.shape}
+        if found:
+            network.load_state_dict({**own, **found})
+            return
+    raise WrongUsage("The weights to start from are of another network.")
+
+
+def fresh_discriminator(recipe: Recipe) -> nn.Module | None:
+    """The one that belongs to a cell, for any grid. Raises WrongUsage for a cell that has none."""
+    wish = recipe.loss.discriminator
+    if wish is None:
+        return None
+    from engine.networks.discriminators import SIZES, for_cell
+
+    if wish.name not in SIZES:
+        raise WrongUsage(f"There is no discriminator '{wish.name}'. Known: {', '.join(SIZES)}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.run.seed + 1)
+        return for_cell(wish.name, any_grid=True)
+
+
+@dataclass(frozen=True)
+class Data:
+    """learn, check: the splits to train and to validate on. sampling: what :func:`engine.training.sampling.report`
+    says."""
+
+    learn: Source
+    check: Source
+    order: Order
+    sampling: dict[str, Any]
+
+
+def data(recipe: Recipe) -> Data:
+    """Raises UnreadableInput, NotEnoughInput where there is nothing to train on."""
+    learn, validate = _sources(recipe)
+    if len(learn) == 0:
+        raise NotEnoughInput("There is no sequence to train on in these packs.", advice="Change the packs' split.")
+    wish, chances = recipe.data, None
+    if wish.rain_bias > 0:
+        chances = rain_chances(rain_shares(learn, wish.rain_threshold), wish.rain_bias)
+    order = Order(len(learn), recipe.run.batch, recipe.run.seed, chances)
+    return Data(learn, validate, order, report(chances, len(learn)))
+
+
+def _sources(recipe: Recipe) -> tuple[Source, Source]:
+    if recipe.data.source == "moving-mnist":
+        raise WrongUsage("moving-mnist is not there yet.")
+    packs = open_packs(recipe.data.packs, recipe.frames)
+    return PackSource(packs, "train"), PackSource(packs, "validation")
+
+
+def run_of(recipe: Recipe, found: Data, folder: Path, *, device: str = "cpu", share: Share | None = None,
+           token: CancelToken | None = None, resume: bool = False) -> Training:
+    """Ready to go. Raises WrongUsage where the folder holds another run, NotEnoughInput where there is nothing to go
+    on from."""
+    share = share or Share()
+    check(share, recipe.run.batch, recipe.run.accumulate)
+    claim(folder, recipe, resume=resume, writes=share.rank == 0)
+    if share.rank == 0:
+        (folder / SAMPLING_FILE).write_text(json.dumps(found.sampling) + "\n", encoding="utf-8")
+    made = Training(recipe, fresh_network(recipe), preparation(recipe.data), found.learn, found.check, found.order,
+                    folder, device=device, share=share, discriminator=fresh_discriminator(recipe), token=token)
+    if resume:
+        made.resume()
+    return made
+
+
+def claim(folder: Path, recipe: Recipe, *, resume: bool, writes: bool = True) -> None:
+    """Makes the run's folder, or sees to it that the one that is there is this run's."""
+    from engine.training.checkpoint import steps_kept
+
+    file = folder / RECIPE_FILE
+    if not resume:
+        if folder.is_dir() and steps_kept(folder):
+            raise WrongUsage(f"{folder} holds a run already.", advice="Go on with --resume, or name another folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if writes:
+            file.write_text(recipe.to_json() + "\n", encoding="utf-8")
+    elif not folder.is_dir():
+        raise NotEnoughInput(f"There is no checkpoint to go on from: there is no folder {folder}.",
+                             advice="Start without --resume.")
+    elif file.is_file() and _essence(json.loads(file.read_text(encoding="utf-8"))) != _essence(asdict(recipe)):
+        raise WrongUsage(f"{folder} holds a run of another recipe.", advice="Name another folder.")
+
+
+_MAY_CHANGE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "run": lambda part: [part.pop(key, None) for key in ("epochs", "steps", "keep", "patience", "save_every")],
+    "data": lambda part: [part.pop(key, None) for key in ("workers", "packs")],
+}
+
+
+def _essence(words: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without what may change when a run goes on: its length, where packs lie, how they are read."""
+    words = json.loads(json.dumps(words))
+    for key, take_out in _MAY_CHANGE.items():
+        take_out(words[key])
+    words.pop("about", None)
+    return dict(words)
