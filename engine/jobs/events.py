@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.errors import StormdeckError
 from engine.radar.packed import AnyField
 from engine.radar.sequence import RadarSequence
@@ -57,6 +60,35 @@ class ScoreReady(Event):
     lead_index: int
     lead_minutes: float
     tally: Any
+
+
+@dataclass(frozen=True)
+class TrainingStep(Event):
+    """A step of a training run. values: loss, its parts by name, learning_rate, gradient_norm,
+    sequences_per_second."""
+
+    step: int
+    steps: int
+    epoch: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingValidated(Event):
+    """scores: of the network and of persistence on sequences that are not trained on; better: than ever before."""
+
+    step: int
+    scores: dict[str, Any]
+    better: bool
+
+
+@dataclass(frozen=True)
+class SampleShown(Event):
+    """What the network in training makes of one sequence, (T, ny, nx) each as pixel/255, NaN where not measured."""
+
+    step: int
+    observed: NDArray[np.float32]
+    forecast: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
