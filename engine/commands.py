@@ -52,6 +52,18 @@ class Thresholds(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
+class Seeds(click.ParamType[tuple[int, ...]]):
+    """Whole numbers, separated by commas."""
+
+    name = "SEED,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = str(value).split(",")
+        if not all(part.strip().isdigit() for part in parts):
+            self.fail(f"'{value}' is no list of whole numbers such as 0,1,2", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
 class Size(click.ParamType[tuple[int, int]]):
     """Two whole numbers with an x between them."""
 
@@ -318,21 +330,31 @@ def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: 
 @click.option("--paper-outputs", is_flag=True,
               help="Score one-step predictions of the inputs too (DB-RNN and FFL papers); not comparable otherwise.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many sequences of each archive.")
+@click.option("--crop", type=Numbers("W,S,E,N"), help="Degrees of longitude and latitude.")
+@click.option("--pixel-km", type=click.FloatRange(0.01, 100), help="Pixel size, averaged by area if larger.")
+@click.option("--mask", type=click.Path(path_type=Path), help="An outlier mask, as 'denoise' writes it.")
 @click.option("--work", type=click.Path(path_type=Path), help="Keeps results; a killed run goes on from it.")
-@click.option("--table", type=click.Path(path_type=Path), multiple=True, help="Also write .csv, .md or .tex.")
+@click.option("--table", type=click.Path(path_type=Path), multiple=True, help="Also write .csv, .md, .tex or .json.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seeds", type=Seeds(), default="0", show_default=True,
+              help="For forecasters that draw random numbers or have weights of several seeds.")
+@click.option("--workers", type=click.IntRange(1), help="Share the work among so many processes (Dask).")
+@click.option("--scheduler", help="Share it with the Dask cluster at this address instead.")
 @json_option
 def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, inputs: int, lead_times: int, every: int,
               thresholds: tuple[float, ...], small_values: bool, paper_outputs: bool, limit: int | None,
-              work: Path | None, table: tuple[Path, ...], device: str, seed: int, as_json: bool) -> int:
+              crop: tuple[float, float, float, float] | None, pixel_km: float | None, mask: Path | None,
+              work: Path | None, table: tuple[Path, ...], device: str, seeds: tuple[int, ...], workers: int | None,
+              scheduler: str | None, as_json: bool) -> int:
     """The HKO-7 protocol over whole archives (each PATH is one): the same sequences for every forecaster."""
     from engine.jobs.benchmark import BenchmarkRequest
+    from engine.jobs.convert import Changes
 
     request = BenchmarkRequest(
         archives=tuple((path,) for path in paths), forecasters=tuple(forecasters.split(",")), protocol=protocol,
         inputs=inputs, lead_times=lead_times, every=every, thresholds=thresholds, small_values=small_values,
-        paper_outputs=paper_outputs, device=device, seed=seed, work=work, limit=limit, tables=table)
+        paper_outputs=paper_outputs, device=device, seeds=seeds, work=work, limit=limit, tables=table,
+        changes=Changes(mask=mask, crop=crop, pixel_km=pixel_km), workers=workers, scheduler=scheduler)
     return answer("benchmark", request, as_json, printing.benchmark)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from engine.errors import WrongUsage
 
@@ -40,6 +42,20 @@ def leave_a_core_free() -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside the block torch computes on one thread of the CPU: several round their sums in another order, so that
+    results would depend on the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def preload() -> None:

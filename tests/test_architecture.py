@@ -52,6 +52,7 @@ ROOMS = {
     "engine.export": Room(("engine.radar", "engine.verification", "engine.display"),
                           ("numpy", "PIL", "av", "h5py", "netCDF4", "contourpy", "pyproj", "xarray", "zarr")),
     "engine.jobs": Room((*ALL_ROOMS, "engine.catalogue", "resources"), ("numpy", "platformdirs")),
+    "engine.jobs.cluster": Room(("engine.jobs",), ("distributed",)),
     "engine.device": Room((), ("torch",)),
     "engine.catalogue": Room(),
     "engine.errors": Room(),

@@ -71,7 +71,8 @@ class LeadFrame:
 
 class Forecaster(Protocol):
     """One that only indexes, slices and walks through ``inputs.frames`` says ``reads_packed = True``; large frames
-    then come as a :class:`~engine.radar.packed.PackedStack`, which holds no more than one of them as an array."""
+    then come as a :class:`~engine.radar.packed.PackedStack`, which holds no more than one of them as an array. One
+    that draws random numbers from ``options.seed`` says ``draws = True``; the benchmark runs it with several seeds."""
 
     min_inputs: int
 

@@ -39,22 +39,25 @@ def user_folder() -> Path:
     return Path(platformdirs.user_data_dir("stormdeck", appauthor=False)) / "weights"
 
 
-def find(name: str) -> Path | None:
-    """The weight file of a model, ``NAME.safetensors``; None where there is none."""
-    return next((file for folder in folders() if (file := folder / f"{name}.safetensors").is_file()), None)
+def find(name: str, seed: int | None = None) -> Path | None:
+    """The weight file of a model: ``NAME-seedS.safetensors`` if it was trained with several seeds and this one is
+    wished, else ``NAME.safetensors``; None where there is none."""
+    wished = [] if seed is None else [f"{name}-seed{seed}.safetensors"]
+    return next((file for title in (*wished, f"{name}.safetensors") for folder in folders()
+                 if (file := folder / title).is_file()), None)
 
 
-def forecaster(name: str) -> Forecaster:
+def forecaster(name: str, seed: int | None = None) -> Forecaster:
     """The forecaster of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
     row = catalogue.row("forecaster", name)
     maker = catalogue.load("forecaster", name)
-    made: Forecaster = maker(required(row)) if row.parameters else maker()
+    made: Forecaster = maker(required(row, seed)) if row.parameters else maker()
     return made
 
 
-def required(row: catalogue.Row) -> Path:
+def required(row: catalogue.Row, seed: int | None = None) -> Path:
     """Raises NoWeights where the model of a row has none."""
-    found = find(row.name)
+    found = find(row.name, seed)
     if found is None:
         raise NoWeights(f"{row.title} has no weights: there is no {row.name}.safetensors.",
                         advice=f"Train it, or put the file into {user_folder()}.")
@@ -74,12 +77,18 @@ def describe(name: str) -> dict[str, Any] | None:
     except (UnreadableInput, OSError) as problem:
         log.warning("weights of %s: %s", name, problem)
         return None
-    return {"file": str(file), "sha256": _fingerprint(file, status.st_size, status.st_mtime_ns),
+    return {"file": str(file), "sha256": _fingerprint_of(file, status.st_size, status.st_mtime_ns),
             "trained_on": told.trained_on, "step_minutes": told.step_minutes, "pixel_km": told.pixel_km}
 
 
+def fingerprint(file: Path) -> str:
+    """SHA-256 of a weight file."""
+    status = file.stat()
+    return _fingerprint_of(file, status.st_size, status.st_mtime_ns)
+
+
 @lru_cache(maxsize=64)
-def _fingerprint(file: Path, size: int, changed: int) -> str:
+def _fingerprint_of(file: Path, size: int, changed: int) -> str:
     """Once for each state of a file: some are hundreds of megabytes."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -29,11 +29,23 @@ create table if not exists plan (key text primary key, value text);
 
 @dataclass(frozen=True)
 class Entry:
-    """One lead time of one trial. covered: scored pixels for which the forecast had a value of its own."""
+    """One lead time of one trial, counted from 0, negative for the inputs. covered: scored pixels for which the
+    forecast had a value of its own."""
 
     lead: int
     tally: Tally
     covered: int
+
+
+Row = tuple[int, bytes, int, int, bytes, int]
+"""An entry as it is stored: lead, joint histogram, frames, pixels, sums, covered. Small enough to be sent about."""
+
+
+def stored(entry: Entry) -> Row:
+    """Done where the entry was made, so that whoever collects only has to write."""
+    tally = entry.tally
+    return (entry.lead, _packed(tally.joint), tally.frames, tally.pixels,
+            np.array(astuple(tally.sums), np.float64).tobytes(), entry.covered)
 
 
 class Ledger:
@@ -60,12 +72,11 @@ class Ledger:
                                 (archive, forecaster))
             return frozenset(row[0] for row in rows)
 
-    def enter(self, archive: str, forecaster: str, trial: int, entries: list[Entry]) -> None:
-        """All lead times of a trial at once, or none."""
-        rows = [(archive, forecaster, trial, e.lead, _packed(e.tally.joint), e.tally.frames, e.tally.pixels,
-                 np.array(astuple(e.tally.sums), np.float64).tobytes(), e.covered) for e in entries]
+    def enter(self, archive: str, forecaster: str, trial: int, rows: Sequence[Row]) -> None:
+        """All lead times of a trial at once, or none. Only one process should write."""
         with closing(self._connect()) as base, base:
-            base.executemany("insert or replace into result values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            base.executemany("insert or replace into result values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             [(archive, forecaster, trial, *row) for row in rows])
 
     def entries(self, archive: str, forecaster: str) -> Iterator[Entry]:
         """In order of trial, then lead time."""

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from engine import catalogue
-from engine.errors import Cancelled, NotEnoughInput, WrongUsage
+from engine.cancel import CancelToken
+from engine.errors import Cancelled, NotEnoughInput, NoWeights, WrongUsage
 from engine.export.tables import as_csv, as_latex, as_markdown
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
-from engine.jobs import benchmark
+from engine.jobs import benchmark_units, cluster
 from engine.jobs.benchmark import BenchmarkRequest, run
+from engine.jobs.benchmark_units import Unit, entrants, work_off
+from engine.jobs.convert import Changes
 from engine.jobs.events import Finished
 from engine.jobs.scope import Scope
 from engine.radar.scaling import rain_bins
@@ -63,21 +66,37 @@ class Listener(East):
 SEEN: list[Listener] = []
 
 
+class Dice(East):
+    """Rain where the dice fall."""
+
+    draws = True
+
+    def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
+        rng = np.random.default_rng(options.seed)
+        for lead in range(1, options.lead_times + 1):
+            wet = rng.random(inputs.frames.shape[1:]) < 0.1 + 0.05 * options.seed
+            yield LeadFrame(lead * inputs.step_minutes, np.where(wet, 8.0, 0.0).astype(np.float32))
+
+
+HERE = "tests.engine.test_benchmark"
+ROWS = (catalogue.Row("forecaster", "east", "East", f"{HERE}:East"),
+        catalogue.Row("forecaster", "listener", "Listener", f"{HERE}:Listener"),
+        catalogue.Row("forecaster", "dice", "Dice", f"{HERE}:Dice"))
+
+
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> RadarSequence:
     found = sequence(lambda i: moving_square(i, (24, 48)), 22, missing=(12,))
-    known = {"persistence": catalogue.load("forecaster", "persistence"), "east": East, "listener": Listener}
-    monkeypatch.setattr(benchmark, "open_archive", lambda paths, token: found)
-    monkeypatch.setattr(catalogue, "row", lambda kind, name: name)
-    monkeypatch.setattr(benchmark.weights, "forecaster", lambda name: known[name]())
+    monkeypatch.setattr(benchmark_units, "open_archive", lambda paths, token, options: found)
+    monkeypatch.setattr(catalogue, "_plugins", lambda: ROWS)
     return found
 
 
 class Killed(Scope):
-    """Stops the job at the second sequence."""
+    """Stops the job after the second sequence."""
 
     def progress(self, fraction: float | None, text: str = "") -> None:
-        if "sequence 2" in text:
+        if ", 2 of" in text:
             self.token.cancel()
         self.token.check()
 
@@ -158,6 +177,8 @@ def test_small_values_are_left_out_when_asked(archive: RadarSequence) -> None:
 
 def test_what_makes_no_sense_is_refused(archive: RadarSequence) -> None:
     for wrong in ({"protocol": "sideways"}, {"forecasters": ()}, {"forecasters": ("east", "east")},
+                  {"seeds": ()}, {"seeds": (1, 1)}, {"forecasters": ("eest",)},
+                  {"workers": 2, "scheduler": "tcp://localhost:8786"},
                   {"tables": (Path("x.doc"),)}, {"protocol": "online", "every": 6}):
         with pytest.raises(WrongUsage):
             result(**wrong)
@@ -166,11 +187,92 @@ def test_what_makes_no_sense_is_refused(archive: RadarSequence) -> None:
 
 
 def test_tables_mark_best_and_second(archive: RadarSequence, tmp_path: Path) -> None:
-    tables = tuple(tmp_path / f"t{suffix}" for suffix in (".csv", ".md", ".tex"))
+    tables = tuple(tmp_path / f"t{suffix}" for suffix in (".csv", ".md", ".tex", ".json"))
     found = result(tables=tables)
-    assert [t.read_text() for t in tables] == [as_csv(found), as_markdown(found), as_latex(found)]
+    assert [t.read_text(encoding="utf-8") for t in tables[:3]] == [as_csv(found), as_markdown(found), as_latex(found)]
+    assert json.loads(tables[3].read_text(encoding="utf-8")) == json.loads(json.dumps(found))
     markdown = as_markdown(found).splitlines()
     assert markdown[3].startswith("| east | **1.0000** |")
     assert markdown[2].startswith("| persistence | <u>")
     assert r"\textbf{1.0000}" in as_latex(found)
+    assert r"\multicolumn{5}{c}{CSI $\uparrow$}" in as_latex(found)
     assert as_csv(found).splitlines()[0].startswith("forecaster,CSI r>=0.5")
+    assert "Standard deviation" not in as_markdown(found)
+
+
+def test_seeds_are_averaged_and_their_spread_is_told(archive: RadarSequence, tmp_path: Path) -> None:
+    found = result(forecasters=("dice", "persistence"), seeds=(0, 1, 4), work=tmp_path / "w.sqlite")
+    dice, persistence = found["forecasters"]["dice"], found["forecasters"]["persistence"]
+    # one seed is enough where seeds make no difference
+    assert (dice["seeds"], persistence["seeds"]) == ([0, 1, 4], [0])
+    assert "std" not in persistence
+    alone = [result(forecasters=("dice",), seeds=(seed,))["forecasters"]["dice"] for seed in (0, 1, 4)]
+    assert len({one["mean"]["b_mse"] for one in alone}) == 3
+    for score in ("csi", "hss"):
+        assert dice["mean"][score][3:] == dice["std"][score][3:] == [None, None]  # 10 and 30 mm/h are never reached
+        singles = np.array([one["mean"][score][:3] for one in alone])
+        assert dice["mean"][score][:3] == pytest.approx(singles.mean(axis=0))
+        assert dice["std"][score][:3] == pytest.approx(singles.std(axis=0, ddof=1))
+        assert dice[score][0] == pytest.approx(np.mean([one[score][0] for one in alone], axis=0))
+    assert dice["std"]["b_mae"] == pytest.approx(np.std([one["mean"]["b_mae"] for one in alone], ddof=1))
+    assert dice["by_seed"]["4"]["counts"] == alone[2]["counts"]
+    for text in (as_markdown(found), as_latex(found)):
+        mean, spread = text.split("Standard deviation over seeds")
+        assert f"{dice['mean']['csi'][0]:.4f}" in mean
+        assert f"{dice['std']['csi'][0]:.4f}" in spread
+        assert "persistence" in mean
+        assert "persistence" not in spread
+    header, first, second = as_csv(found).splitlines()
+    assert header.count("std CSI") == 5
+    assert first.split(",")[header.split(",").index("seeds")] == "0 1 4"
+    assert second.endswith("," * 12)
+    # more seeds may join later, and cost only themselves
+    assert result(forecasters=("dice",), seeds=(0, 1), work=tmp_path / "w.sqlite")["forecasters"]["dice"]["mean"] == \
+        result(forecasters=("dice",), seeds=(0, 1))["forecasters"]["dice"]["mean"]
+
+
+def test_equal_figures_share_their_mark() -> None:
+    def scores(csi: float | None) -> dict[str, Any]:
+        return {"mean": {"csi": [csi], "hss": [0.5], "b_mse": 1.2, "b_mae": 3.0}, "coverage": 1.0, "seeds": [0],
+                "sequences": 2}
+
+    table = {"thresholds_mm_h": [0.5], "forecasters": {"a": scores(0.61), "b": scores(0.6), "c": scores(0.61),
+                                                       "d": scores(None)}}
+    cells = [line.split(" | ")[1] for line in as_markdown(table).splitlines()[2:]]
+    assert cells == ["**0.6100**", "<u>0.6000</u>", "**0.6100**", "-"]
+
+
+def test_a_weight_file_of_its_own_makes_a_seed_another_entrant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(benchmark_units.weights, "folders", lambda: iter([tmp_path]))
+    with pytest.raises(NoWeights):
+        entrants("trajgru", (0, 1))
+    for name, content in (("trajgru", b"one"), ("trajgru-seed2", b"two")):
+        (tmp_path / f"{name}.safetensors").write_bytes(content)
+    assert [e.seed for e in entrants("trajgru", (0, 1, 2))] == [0, 2]
+    before = entrants("trajgru", (0,))[0].key
+    (tmp_path / "trajgru.safetensors").write_bytes(b"trained longer")
+    assert entrants("trajgru", (0,))[0].key != before
+    assert [e.seed for e in entrants("persistence", (5, 6))] == [5]
+
+
+def test_a_learner_is_one_piece_and_others_one_piece_a_sequence(archive: RadarSequence, tmp_path: Path) -> None:
+    seen: list[Unit] = []
+
+    def shared(units: list[Unit], crew: cluster.Crew, token: CancelToken) -> Iterator[tuple[Unit, list[Any]]]:
+        seen.extend(units)
+        for unit in reversed(units):
+            yield unit, work_off(unit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "share_out", shared)
+        found = result(forecasters=("listener", "persistence"), protocol="online", workers=2)
+    assert [unit.trials for unit in seen] == [(0, 1, 2), (0,), (1,), (2,)]
+    assert found["forecasters"] == result(forecasters=("listener", "persistence"), protocol="online")["forecasters"]
+
+
+def test_crops_and_pixel_sizes_belong_to_the_plan(archive: RadarSequence, tmp_path: Path) -> None:
+    coarse = result(changes=Changes(pixel_km=2.0), work=tmp_path / "w.sqlite")
+    assert coarse["changes"] == {"pixel_km": "2.0"}
+    assert coarse["forecasters"]["persistence"]["pixels"][0] == 3 * 12 * 24
+    with pytest.raises(WrongUsage, match="another benchmark"):
+        result(work=tmp_path / "w.sqlite")
