@@ -89,6 +89,10 @@ class NoWeights(StormdeckError):
     advice = "Train the model or choose one that has weights."
 
 
+class Diverged(StormdeckError):
+    """Training has come to numbers that are not finite; the last good checkpoint stays."""
+
+
 class Cancelled(StormdeckError):
     """The user stopped the job."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
-from engine.jobs.events import Event, Finished, Progress, Warned
+from engine.jobs.events import Event, Finished, Progress, TrainingValidated, Warned
 from engine.jobs.scope import Scope
 
 Printer = Callable[[dict[str, Any]], None]
@@ -42,6 +42,8 @@ class Terminal:
         if isinstance(event, Progress):
             self._bar.update(self._task, description=event.text, total=None if event.fraction is None else 1.0,
                              completed=event.fraction or 0.0)
+        elif isinstance(event, TrainingValidated):
+            self.console.print(f"step {event.step}: {_plain(_validation(event.scores))}{', the best' * event.better}")
         elif isinstance(event, Warned):
             self.console.print(f"[yellow]warning:[/] {_plain(event.text)}")
 
@@ -65,6 +67,16 @@ def run_job(kind: str, request: Any) -> dict[str, Any]:
     finally:
         signal.signal(signal.SIGINT, previous)
     return result
+
+
+def _validation(scores: dict[str, Any]) -> str:
+    """A line: the loss, and of each forecaster the balanced errors and the mean CSI at each threshold."""
+    parts = [f"validation loss {scores['loss']:.4g}"]
+    for name, found in scores.items():
+        if isinstance(found, dict):
+            csi = " ".join("-" if value is None else f"{value:.3f}" for value in found["csi_mean"])
+            parts.append(f"{name} B-MSE {found['b_mse']:.4g} B-MAE {found['b_mae']:.4g} CSI {csi}")
+    return "; ".join(parts)
 
 
 def _canceller(token: CancelToken) -> Callable[[int, FrameType | None], None]:
