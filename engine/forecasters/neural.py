@@ -178,13 +178,16 @@ class NeuralForecaster:
     def _tile(self, network: nn.Module, frames: Frame, tile: Tile, leads: int, device: str) -> Iterator[Frame]:
         import torch
 
+        from engine.networks.encoder_forecaster import coordinates
         from engine.networks.rollout import lead_frames
 
         rows, columns = tile.place
         piece = torch.from_numpy(np.ascontiguousarray(frames[None, :, None, rows, columns])).to(device)
         high, wide = piece.shape[-2:]
         padded = _padded(piece, network)
-        for frame in _inferred(lead_frames(network, padded, leads), device, self.half):
+        domain = (frames.shape[1], frames.shape[2])
+        places = coordinates(padded.shape[-2:], (tile.rows.start, tile.columns.start), domain, like=padded)
+        for frame in _inferred(lead_frames(network, padded, leads, places), device, self.half):
             yield frame[0, 0, :high, :wide].float().cpu().numpy()
 
 

@@ -25,7 +25,11 @@ def run(request: ModelsRequest, scope: Scope) -> Iterator[Event]:
 
 
 def describe(row: catalogue.Row) -> dict[str, Any]:
-    """One entry. ``weights`` is null for a model that has none or needs none."""
+    """One entry. ``weights`` is null for a model that has none or needs none; what a paper prints about it follows
+    (:func:`engine.networks.published.told`)."""
+    from engine.networks.published import told
+
     return {"name": row.name, "kind": row.kind, "title": row.title, "family": row.family,
             "parameters": row.parameters,
-            "weights": weights.describe(row.name) if row.parameters else None, "needs": list(row.needs)}
+            "weights": weights.describe(row.name) if row.parameters else None, "needs": list(row.needs),
+            **told(row.name)}

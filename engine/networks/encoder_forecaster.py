@@ -88,21 +88,24 @@ class EncoderForecaster(nn.Module):
         """frames: (B, T, 1, H, W) scaled. Returns (B, leads, 1, H, W)."""
         return torch.stack(list(self.steps(frames, leads)), dim=1)
 
-    def steps(self, frames: Tensor, leads: int) -> Iterator[Tensor]:
-        """Yields each forecast frame (B, 1, H, W) as soon as it exists."""
-        states = [adopted(cell, state) for cell, state in zip(self.forecaster, self.encode(frames), strict=True)]
+    def steps(self, frames: Tensor, leads: int, places: Tensor | None = None) -> Iterator[Tensor]:
+        """Yields each forecast frame (B, 1, H, W) as soon as it exists. places: as for :meth:`encode`."""
+        encoded = self.encode(frames, places)
+        states = [adopted(cell, state) for cell, state in zip(self.forecaster, encoded, strict=True)]
         last, memories = frames[:, -1], [None] * len(states)
         for _ in range(leads):
             output, states, memories = self._forecast_step(states, memories)
             last = filtered(last, output, self.local_filter) if self.local_filter else output
             yield last
 
-    def encode(self, frames: Tensor) -> list[Any]:
-        """The levels' states after all input frames, finest first."""
+    def encode(self, frames: Tensor, places: Tensor | None = None) -> list[Any]:
+        """The levels' states after all input frames, finest first. places: (2, H, W), where x and y of each pixel
+        are between the borders of the whole domain (:func:`coordinates`); None where the frames are all of it."""
+        places = coordinates(frames.shape[-2:], like=frames) if places is None else places.to(frames)
         states: list[Any] = [None] * len(self.encoder)
         memories: list[Tensor | None] = [None] * len(self.encoder)
         for step in range(frames.shape[1]):
-            x = F.leaky_relu(self.enter(with_coordinates(frames[:, step])), LEAK)
+            x = F.leaky_relu(self.enter(with_coordinates(frames[:, step], places)), LEAK)
             memory = memories[0]
             for level, cell in enumerate(self.encoder):
                 state = cell.start(x) if states[level] is None else states[level]  # type: ignore[operator]
@@ -133,12 +136,22 @@ def adopted(cell: nn.Module, state: Any) -> Any:
     return state if adopt is None else adopt(state)
 
 
-def with_coordinates(frame: Tensor) -> Tensor:
-    """(B, 1, H, W) to (B, 4, H, W): the frame, x and y from -1 to 1, and a plane of ones (model of the release)."""
-    batch, _, height, width = frame.shape
-    x = torch.linspace(-1, 1, width, device=frame.device, dtype=frame.dtype).expand(batch, 1, height, width)
-    y = torch.linspace(-1, 1, height, device=frame.device, dtype=frame.dtype)[:, None].expand(batch, 1, height, width)
-    return torch.cat((frame, x, y, torch.ones_like(frame)), dim=1)
+def coordinates(shape: tuple[int, ...], corner: tuple[int, int] = (0, 0), domain: tuple[int, int] | None = None,
+                like: Tensor | None = None) -> Tensor:
+    """(2, H, W): x and y of a piece of ``shape`` whose first pixel is ``corner`` (row, column) of ``domain``, each
+    from -1 at the first pixel of the domain to 1 at its last; beyond the domain they go on. domain: rows and columns;
+    None where the piece is all of it. like: gives dtype and device."""
+    whole = domain or (shape[0], shape[1])
+    y, x = ((torch.arange(shape[axis], dtype=torch.float64) + corner[axis]) * 2 / max(whole[axis] - 1, 1) - 1
+            for axis in (0, 1))
+    both = torch.stack((x[None, :].expand(shape[0], shape[1]), y[:, None].expand(shape[0], shape[1])))
+    return both.float() if like is None else both.to(like)
+
+
+def with_coordinates(frame: Tensor, places: Tensor) -> Tensor:
+    """(B, 1, H, W) to (B, 4, H, W): the frame, x and y of ``places`` (2, H, W), and a plane of ones (model of the
+    release; not the mask of outliers)."""
+    return torch.cat((frame, places.expand(frame.shape[0], *places.shape), torch.ones_like(frame)), dim=1)
 
 
 def filtered(frame: Tensor, filters: Tensor, side: int) -> Tensor:

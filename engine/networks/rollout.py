@@ -18,17 +18,18 @@ from engine.networks.recurrent import Recurrent
 from engine.networks.staged import Staged
 
 
-def lead_frames(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tensor]:
+def lead_frames(network: nn.Module, frames: Tensor, leads: int, places: Tensor | None = None) -> Iterator[Tensor]:
     """Yields ``leads`` frames (B, 1, H, W), each as soon as it exists. frames: (B, T, 1, H, W) scaled.
 
-    Of networks with a deblurring module these are the deblurred frames.
+    Of networks with a deblurring module these are the deblurred frames. places: (2, H, W), where the frames lie in
+    a larger domain, for networks that look at it (:func:`engine.networks.encoder_forecaster.coordinates`).
     """
     if isinstance(network, Recurrent | Staged):
         for step, readouts in enumerate(network.steps(frames, leads)):
             if step >= frames.shape[1] - 1:
                 yield readouts[-1]
     elif isinstance(network, EncoderForecaster):
-        yield from network.steps(frames, leads)
+        yield from network.steps(frames, leads, places)
     else:
         yield from _in_blocks(network, frames, leads)
 
