@@ -13,6 +13,7 @@ from app.pictures import Pictures
 from app.player import Player
 from app.session import Session
 from app.settings import Settings
+from app.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,4 @@ class Context:
     player: Player
     appearance: Appearance
     actions: Mapping[str, QAction]
+    verification: Verification

@@ -81,4 +81,8 @@ def _sheet(theme: Theme) -> str:
     return (f"QToolTip {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; }}"
             f"QMainWindow::separator {{ background: {theme.window}; width: 6px; height: 6px; }}"
             f"QDockWidget::title {{ padding: 4px 8px; background: {theme.window}; }}"
+            f"QMainWindow > QTabBar {{ font-size: 11px; qproperty-elideMode: ElideNone; }}"
+            f"QMainWindow > QTabBar::tab {{ padding: 4px 6px; background: {theme.window}; color: {theme.faint_text};"
+            f" border-bottom: 2px solid transparent; }}"
+            f"QMainWindow > QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.accent}; }}"
             f"QStatusBar {{ color: {theme.faint_text}; }}")

@@ -30,7 +30,8 @@ from app.dialogs.keys import KeysDialog
 from app.dialogs.message_bar import MessageBar
 from app.icons import icon
 from app.measure import Measure
-from app.panels import BOTTOM, LEFT, PANELS, RIGHT
+from app.panels import BOTTOM, LEFT, PANELS, RIGHT, PanelRow
+from app.panels.lazy import LazyPanel
 from app.panels.map_modes import BLINK, SWIPE
 from app.panels.maps import MapsPanel
 from app.pictures import Pictures
@@ -39,6 +40,7 @@ from app.readout import Readout
 from app.session import Session
 from app.settings import Settings
 from app.startup import Startup
+from app.verification import Verification
 from engine import __version__
 from engine.errors import NotEnoughInput, StormdeckError, Undescribed, UnreadableInput
 
@@ -64,7 +66,7 @@ class MainWindow(QMainWindow):
         self.appearance = Appearance(settings, self)
         self.actions_by_key = Actions(self, settings.values.keys)
         self.context = Context(settings, self.bridge, self.session, self.pictures, self.player, self.appearance,
-                               self.actions_by_key)
+                               self.actions_by_key, Verification(self.bridge, self.session, self))
         self.maps = MapsPanel(self.context)
         self.measure = Measure(self.session, self.maps.all_panes, self)
         self.clutter = Clutter(self.session, self.bridge, self)
@@ -90,7 +92,8 @@ class MainWindow(QMainWindow):
         for corner, area in ((Qt.Corner.BottomLeftCorner, BOTTOM), (Qt.Corner.BottomRightCorner, BOTTOM)):
             self.setCorner(corner, AREAS[area])
         for row in PANELS:
-            self._add_panel(row.key, row.title, row.target, AREAS[row.area], row.shown)
+            self._add_panel(row)
+        self.docks["scores"].raise_()
         self.readout = Readout(self.statusBar(), self.context, self.maps)
         self._build_menus()
         self.chip = QLabel("no archive")
@@ -98,17 +101,29 @@ class MainWindow(QMainWindow):
         self.menuBar().setCornerWidget(self.chip)
         self.resize(1440, 900)
 
-    def _add_panel(self, key: str, title: str, target: str, area: Qt.DockWidgetArea, shown: bool) -> None:
-        module, _, name = target.partition(":")
-        panel = getattr(importlib.import_module(module), name)(self.context)
-        dock = QDockWidget(title, self)
-        dock.setObjectName(key)
+    def _add_panel(self, row: PanelRow) -> None:
+        panel: QWidget
+        if row.behind:
+            panel = LazyPanel(self.context, row.target)
+            panel.built.connect(self._panel_built)
+        else:
+            module, _, name = row.target.partition(":")
+            panel = getattr(importlib.import_module(module), name)(self.context)
+        dock = QDockWidget(row.title, self)
+        dock.setObjectName(row.key)
         dock.setWidget(panel)
-        if key == "timeline":  # full width and always the same: a title would only cost height
+        if row.key == "timeline":  # full width and always the same: a title would only cost height
             dock.setTitleBarWidget(QWidget())
-        self.addDockWidget(area, dock)
-        dock.setVisible(shown)
-        self.panels[key], self.docks[key] = panel, dock
+        self.addDockWidget(AREAS[row.area], dock)
+        if row.behind:
+            self.tabifyDockWidget(self.docks[row.behind], dock)
+        dock.setVisible(row.shown)
+        self.panels[row.key], self.docks[row.key] = panel, dock
+
+    def _panel_built(self, panel: QWidget) -> None:
+        join = getattr(panel, "join_maps", None)
+        if join is not None:
+            join(self.maps)
 
     def _arrange(self) -> None:
         sides = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)

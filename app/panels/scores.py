@@ -1,117 +1,131 @@
-"""CSI and HSS against lead time for every run of the reference time; curves grow as lead times arrive."""
+"""Two scores against lead time for every run of the reference time; curves grow as lead times arrive."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from collections.abc import Sequence
+from typing import Any
 
-from app.context import Context
+from app.panels.verify_panel import Cell, Choice, VerifyPanel
 from app.plots.score_curves import ScoreCurves
+from app.plots.sheet import Drawable
 from app.runs import Run
+from app.wishes import Wish
+from engine.jobs.diagnosis import SIMILARITY
+from engine.jobs.score_list import ScoreChoice, score_choices
 
-SCORES = (("csi", "CSI"), ("hss", "HSS"))
-
-PLAYING_MS = 120
-"""How often the marker moves while the loop plays: drawing all curves for each frame would cost the maps theirs."""
+SLOTS = ("upper", "lower")
 
 Values = list[list[float | None]]
 
 
-class ScoresPanel(QWidget):
-    """One small plot per score, one line per threshold, one marker per forecaster."""
+class ScoresPanel(VerifyPanel):
+    """Each plot shows one score, chosen above it: a line per threshold and model, or per model alone."""
 
-    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._context = context
-        self._session = context.session
-        self.plots = {key: ScoreCurves() for key, _ in SCORES}
-        self.note = QLabel()
-        self.note.setWordWrap(True)
-        self.note.setObjectName("faint")
+    title = "Scores"
+
+    def build(self) -> None:
+        self._choices = {choice.key: choice for choice in score_choices()}
+        self.plots: dict[str, ScoreCurves] = {}
+        self.scores: dict[str, Choice] = {}
+        self._axes: dict[str, object] = {}
         self._shown: set[str] = set()
-        self._axis: tuple[float, ...] | None = None
-        column = QVBoxLayout(self)
-        column.setContentsMargins(4, 4, 4, 4)
-        column.addWidget(self.note)
-        for key, title in SCORES:
-            self.plots[key].setAccessibleName(f"{title} against lead time")
-            column.addWidget(self.plots[key], 1)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(30)
-        self._later.timeout.connect(self._redraw)
-        self._marker = QTimer(self)
-        self._marker.setSingleShot(True)
-        self._marker.setInterval(PLAYING_MS)
-        self._marker.timeout.connect(self._move)
-        self._connect()
-        self._restyle()
+        remembered = [key for key in self.context.settings.values.scores if key in self._choices]
+        for number, (slot, default) in enumerate(zip(SLOTS, ("csi", "hss"), strict=True)):
+            choice = self.scores[slot] = Choice(f"Score of the {slot} plot", f"Score of the {slot} plot")
+            choice.fill([(c.short, c.key) for c in self._choices.values()])
+            for row, known in enumerate(self._choices.values()):
+                choice.setItemData(row, known.title, 3)  # the tool tip of an entry
+            choice.choose(remembered[number] if number < len(remembered) else default)
+            choice.activated.connect(self._score_chosen)
+            self.bar.addWidget(choice)
+            self.plots[slot] = ScoreCurves(styles=self.verification.styles)
+            self.column.addWidget(self.plots[slot], 1)
+        self.thresholds = Choice("Thresholds", "All thresholds, or one with a line for each model")
+        self.thresholds.activated.connect(self._threshold_chosen)
+        self.bar.addWidget(self.thresholds)
 
-    def _connect(self) -> None:
-        session = self._session
-        session.archive_changed.connect(self._redraw)
-        session.track_changed.connect(self._redraw_soon)
-        session.position_changed.connect(self._on_position)
-        session.thresholds_changed.connect(self._restyle)
-        session.forecasting.scores_changed.connect(self._redraw_soon)
-        session.forecasting.shown_changed.connect(self._redraw_soon)
-        self._context.appearance.changed.connect(self._restyle)
+    def score(self, slot: str) -> ScoreChoice:
+        return self._choices[str(self.scores[slot].currentData())]
 
-    def _restyle(self) -> None:
-        for plot in self.plots.values():
-            plot.set_theme(self._context.appearance.theme)
-            plot.set_thresholds(self._session.thresholds)
-        self._redraw()
+    def _score_chosen(self, index: int) -> None:
+        self.context.settings.values.scores = tuple(self.score(slot).key for slot in SLOTS)
+        self.refresh()
 
-    def _redraw_soon(self) -> None:
-        self._later.start()
+    def _threshold_chosen(self, index: int) -> None:
+        self.refresh()
 
-    def _redraw(self) -> None:
-        session = self._session
-        runs = session.forecasting.runs()
-        axis = tuple(p.minutes for p in session.places if p.lead is not None)
-        for key, title in SCORES:
-            plot = self.plots[key]
-            if axis != self._axis:
-                plot.set_axes(title, axis)
-            for name in self._shown - {run.forecaster for run in runs}:
+    def _rows(self, score: ScoreChoice) -> tuple[float, ...]:
+        chosen = self.thresholds.currentData()
+        if not score.by_threshold:
+            return ()
+        return self.session.thresholds if chosen is None else (float(chosen),)
+
+    def wishes(self) -> list[Wish]:
+        if not any(self.score(slot).similarity for slot in SLOTS):
+            return []
+        return [self.verification.diagnosis(SIMILARITY, run, pair) for run in self.verification.runs()
+                for pair in self.verification.pairs(run)]
+
+    def redraw(self) -> None:
+        self.fill_thresholds(self.thresholds, every=True)
+        runs, axis = self.verification.runs(), self.verification.axis()
+        names = {run.forecaster for run in runs}
+        for slot, plot in self.plots.items():
+            score = self.score(slot)
+            plot.set_theme(self.context.appearance.theme)
+            wanted = (_heading(score), axis, score.low, score.high)
+            if wanted != self._axes.get(slot):
+                self._axes[slot] = wanted
+                plot.set_axes(*wanted)
+            plot.set_thresholds(self._rows(score), self.session.thresholds)
+            for name in self._shown - names:
                 plot.remove(name)
             for run in runs:
-                plot.set_curves(run.forecaster, _on_axis(run, key, axis, session.thresholds))
-        self._axis = axis
-        self._shown = {run.forecaster for run in runs}
-        self.note.setText(self._note(runs))
-        self.note.setVisible(bool(self.note.text()))
-        self._move()
+                plot.set_curves(run.forecaster, self._values(run, score, axis))
+        self._shown = names
 
-    def _note(self, runs: tuple[Run, ...]) -> str:
-        if self._session.sequence is None or not runs:
-            return "Run a forecast to see its scores."
-        leads = [p for p in self._session.places if p.lead is not None]
-        known = sum(p.frame is not None for p in leads)
-        if known == 0:
-            return "No observation yet at these lead times; scores wait for the truth."
-        if known < len(leads):
-            return f"Truth is there for {known} of {len(leads)} lead times."
-        return ""
-
-    def _on_position(self, position: int) -> None:
-        if not self._context.player.playing:
-            self._move()
-        elif not self._marker.isActive():
-            self._marker.start()
-
-    def _move(self) -> None:
-        place = self._session.place
+    def move_marks(self) -> None:
         for plot in self.plots.values():
-            plot.set_position(place.minutes if place is not None and place.lead is not None else None)
+            plot.set_position(self.verification.minutes())
+
+    def _values(self, run: Run, score: ScoreChoice, axis: tuple[float, ...]) -> Values:
+        """[threshold][lead] on the axis of all runs, None where there is nothing yet."""
+        if score.similarity:
+            return [self._similarity(run, score, axis)]
+        document, chosen = self.verification.document(run), self._rows(score)
+        if document is None:
+            return [[None] * len(axis) for _ in chosen or (0,)]
+        values = document[score.key]
+        if not score.by_threshold:
+            return [_on_axis(document, values, axis)]
+        places = [self.session.thresholds.index(threshold) for threshold in chosen]
+        return [_on_axis(document, values[place], axis) for place in places]
+
+    def _similarity(self, run: Run, score: ScoreChoice, axis: tuple[float, ...]) -> list[float | None]:
+        known = {round(pair.minutes, 3): found[score.key] for pair in self.verification.pairs(run)
+                 if (found := self.verification.get(self.verification.diagnosis(SIMILARITY, run, pair).name))}
+        return [known.get(round(minutes, 3)) for minutes in axis]
+
+    def drawables(self) -> Sequence[Drawable]:
+        return tuple(self.plots.values())
+
+    def rows(self) -> list[list[Cell]]:
+        axis = self.verification.axis()
+        table: list[list[Cell]] = [["model", "score", "threshold_mm_h", *(f"+{minutes:g} min" for minutes in axis)]]
+        for score in dict.fromkeys(self.score(slot) for slot in SLOTS):
+            for run in self.verification.runs():
+                for row, values in enumerate(self._values(run, score, axis)):
+                    threshold = self._rows(score)[row] if score.by_threshold else None
+                    table.append([run.forecaster, score.key, threshold, *values])
+        return table
 
 
-def _on_axis(run: Run, key: str, axis: tuple[float, ...], thresholds: tuple[float, ...]) -> Values:
-    """[threshold][lead] on the axis of all runs, None where there is nothing yet."""
-    document = run.scores
-    if document is None or tuple(document["thresholds_mm_h"]) != thresholds:
-        return [[None] * len(axis) for _ in thresholds]
+def _heading(score: ScoreChoice) -> str:
+    """Begins with the short name: in narrow panels the rest is cut."""
+    return f"{score.short}   {score.title.replace(f'({score.short})', '').replace(' ,', ',').strip()}"
+
+
+def _on_axis(document: dict[str, Any], values: Sequence[float | None], axis: tuple[float, ...]) -> list[float | None]:
     column = {round(minutes, 3): i for i, minutes in enumerate(document["lead_times_min"])}
     places = [column.get(round(minutes, 3)) for minutes in axis]
-    return [[None if place is None else row[place] for place in places] for row in document[key]]
+    return [None if place is None else values[place] for place in places]

@@ -1,4 +1,5 @@
-"""One colour and dash per threshold, one marker per model, the same in contours, curves and tables."""
+"""One colour and dash per threshold, one marker per model, the same in contours, curves and tables; and a colour and
+dash per model for curves of one threshold or of none."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ class LineStyle:
 # Okabe and Ito (2008) colours that stay apart under colour blindness and read on dark and light ground
 _COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#8a8f98")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (10, 4), (5, 3), (12, 3, 3, 3), (3, 3), (14, 5))
+_MODEL_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#3f7fbf")
 _MARKERS = ("o", "s", "t", "d", "+", "x", "t1", "star")
 
 
@@ -40,6 +42,26 @@ def threshold_style(index: int, count: int) -> LineStyle:
 def model_marker(index: int) -> str:
     """A marker name (pyqtgraph's letters) for the index-th model."""
     return _MARKERS[index % len(_MARKERS)]
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How a model is drawn: its marker everywhere, its line where the thresholds are not told apart by theirs."""
+
+    line: LineStyle
+    marker: str
+
+
+class ModelStyles:
+    """A style for each model, given out as models appear and never changed; 24 differ in colour, dash and marker."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def of(self, model: str) -> ModelStyle:
+        number = self._numbers.setdefault(model, len(self._numbers))
+        return ModelStyle(LineStyle(_MODEL_COLOURS[number % len(_MODEL_COLOURS)],
+                                    _DASHES[(number + number // len(_MARKERS)) % len(_DASHES)]), model_marker(number))
 
 
 def draw_marker(painter: QPainter, name: str, x: float, y: float, radius: float = 3.5) -> None:

@@ -1,84 +1,31 @@
-"""What the comparison of frames tells beyond counts of cells: neighbourhoods, spectra, similarity, pooled counts.
-
-Each request is about one lead time and takes a fraction of a second on a national composite, so that the window can
-ask for the lead time on show first and change its mind between two.
-"""
+"""What the comparison of frames tells beyond counts of cells: neighbourhoods, spectra, similarity."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import WrongUsage
+from engine.jobs.diagnosis import (
+    FRACTIONS,
+    SIMILARITY,
+    SPECTRUM,
+    Diagnosed,
+    DiagnoseRequest,
+    FractionScores,
+    Spectra,
+)
 from engine.jobs.events import Event, Finished
 from engine.jobs.scope import Scope
-from engine.radar.packed import AnyField, unpacked
-from engine.radar.scaling import RAIN_CLASSES, rain_bins, unit_pixel
-from engine.radar.sequence import Field, RadarSequence
-from engine.verification.counts import Tally, tally_pair
+from engine.radar.packed import unpacked
+from engine.radar.scaling import unit_pixel
+from engine.radar.sequence import Field
 from engine.verification.images import gdl, psnr, ssim
 from engine.verification.neighbourhood import fraction_table, useful_score
-from engine.verification.pooling import pool_pair
 from engine.verification.spectrum import Spectrum, effective_resolution_km, power_spectrum
-
-FRACTIONS, SPECTRUM, SIMILARITY, POOLED = "fractions", "spectrum", "similarity", "pooled"
-
-SIDES = (1, 3, 5, 9, 17, 33, 65)
-"""Sides of the neighbourhoods in cells."""
-
-
-@dataclass(frozen=True)
-class DiagnoseRequest:
-    """what: FRACTIONS, SIMILARITY and POOLED compare the first of ``predicted``; SPECTRUM compares all of them over
-    the cells where every one has data. index: the observed frame. predicted: (ny, nx) mm/h each, NaN = no data.
-    sides: of neighbourhoods, odd numbers of cells. valid: (ny, nx), False leaves a cell out. ``name`` comes back."""
-
-    name: Hashable
-    what: str
-    sequence: RadarSequence
-    index: int
-    predicted: tuple[AnyField, ...]
-    thresholds: tuple[float, ...] = RAIN_CLASSES
-    sides: tuple[int, ...] = SIDES
-    pool: int = 1
-    valid: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class FractionScores:
-    """score: [side][threshold], None where neither field has an event. useful: per threshold, the score above which
-    a forecast is called useful. side_km: of the neighbourhoods."""
-
-    sides: tuple[int, ...]
-    side_km: tuple[float, ...]
-    thresholds: tuple[float, ...]
-    score: tuple[tuple[float | None, ...], ...]
-    useful: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """wavelength_km falls; powers in dB, None where there is none; resolution_km: per forecast, None where even the
-    longest wavelength is not resolved."""
-
-    wavelength_km: tuple[float, ...]
-    observed: tuple[float | None, ...]
-    predicted: tuple[tuple[float | None, ...], ...]
-    resolution_km: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Diagnosed(Event):
-    """result: FractionScores, Spectra, a :class:`engine.verification.counts.Tally`, or for SIMILARITY a mapping of
-    ``ssim``, ``psnr`` and ``gdl`` to a number or None."""
-
-    name: Hashable
-    result: Any
 
 
 def run(request: DiagnoseRequest, scope: Scope) -> Iterator[Event]:
@@ -134,14 +81,8 @@ def _similarity(request: DiagnoseRequest, observed: Field, check: Callable[[], N
     return result
 
 
-def _pooled(request: DiagnoseRequest, observed: Field, check: Callable[[], None]) -> Tally:
-    truth, forecast = pool_pair(observed, unpacked(request.predicted[0]), request.pool, request.valid)
-    check()
-    return tally_pair(truth, forecast, zr=request.sequence.zr, bins=rain_bins(request.thresholds), check=check)
-
-
 _WAYS: dict[str, Callable[[DiagnoseRequest, Field, Callable[[], None]], Any]] = {
-    FRACTIONS: _fractions, SPECTRUM: _spectra, SIMILARITY: _similarity, POOLED: _pooled}
+    FRACTIONS: _fractions, SPECTRUM: _spectra, SIMILARITY: _similarity}
 
 
 def _number(value: float) -> float | None:

@@ -54,7 +54,9 @@ def test_markers_stay_with_their_model(curves: ScoreCurves) -> None:
     curves.set_curves("persistence", [[0.1] * 3] * 2)
     curves.remove("rover-linear")
     curves.set_curves("rover-nonlinear", [[0.2] * 3] * 2)
-    assert curves._markers == {"persistence": model_marker(1), "rover-nonlinear": model_marker(0)}
+    assert curves._styles.of("rover-linear").marker == model_marker(0)
+    assert curves._styles.of("persistence").marker == model_marker(1)
+    assert curves._styles.of("rover-nonlinear").marker == model_marker(2)
 
 
 def test_styles_are_distinct() -> None:

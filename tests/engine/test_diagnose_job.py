@@ -1,4 +1,4 @@
-"""Neighbourhoods, spectra, similarity and pooled counts as jobs; the map of hits and misses; whole files."""
+"""Neighbourhoods, spectra, similarity as jobs; the map of hits and misses; whole files."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ from engine.display.contingency import (
 from engine.errors import Cancelled, UnwritableOutput, WrongUsage
 from engine.jobs import contingency, diagnose, save
 from engine.jobs.contingency import ContingencyReady, ContingencyRequest
-from engine.jobs.diagnose import FRACTIONS, POOLED, SIMILARITY, SPECTRUM, Diagnosed, DiagnoseRequest
+from engine.jobs.diagnosis import FRACTIONS, SIMILARITY, SPECTRUM, Diagnosed, DiagnoseRequest
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
 from engine.radar.scaling import NO_DATA, unit_pixel
 from engine.radar.sequence import Field, FrameRef, Layout, RadarSequence
 from engine.radar.units import Quantity
-from engine.verification.counts import tally_pair
 from engine.verification.images import ssim
 from engine.verification.neighbourhood import fraction_table, fractions
-from engine.verification.pooling import pool_pair
 from engine.verification.spectrum import effective_resolution_km, power_spectrum
 
 NAN = float("nan")
@@ -54,7 +52,8 @@ def sequence_of(*frames: Field, pixel_km: float = 2.0) -> RadarSequence:
 
 
 def result(request: DiagnoseRequest) -> Any:
-    [answer] = [event for event in diagnose.run(request, Scope()) if isinstance(event, Diagnosed)]
+    answer = next(diagnose.run(request, Scope()))
+    assert isinstance(answer, Diagnosed)
     assert answer.name == request.name
     return answer.result
 
@@ -100,7 +99,7 @@ def test_fractions_come_with_their_scales_in_km_and_the_useful_score() -> None:
     assert got.useful == (0.75, 0.5)
 
 
-# -- spectra, similarity, pooling
+# -- spectra, similarity
 
 def test_spectra_are_taken_over_the_cells_that_all_forecasts_have() -> None:
     truth, first, second = noise(5), noise(6), noise(7)
@@ -126,17 +125,6 @@ def test_similarity_is_that_of_the_unit_pixels() -> None:
     got = result(DiagnoseRequest("x", SIMILARITY, sequence, 0, (forecast,)))
     assert got["ssim"] == pytest.approx(ssim(unit_pixel(truth, sequence.zr), unit_pixel(forecast, sequence.zr)))
     assert result(DiagnoseRequest("x", SIMILARITY, sequence, 0, (truth,)))["psnr"] is None  # infinite
-
-
-def test_pooled_counts_are_those_of_the_pooled_fields_inside_the_region() -> None:
-    truth, forecast = noise(5), noise(6)
-    valid = np.zeros((48, 64), np.bool_)
-    valid[8:30, 9:50] = True
-    sequence = sequence_of(truth)
-    got = result(DiagnoseRequest("x", POOLED, sequence, 0, (forecast,), (0.7, 6.0), pool=4, valid=valid))
-    expected = tally_pair(*pool_pair(truth, forecast, 4, valid), zr=sequence.zr).contingency((0.5,))
-    assert got.pixels == int(expected.tp[0] + expected.fn[0] + expected.fp[0] + expected.tn[0])
-    assert got.holds((0.7, 6.0))
 
 
 def test_unknown_wishes_and_cancelling() -> None:
