@@ -15,6 +15,7 @@ from engine.jobs.display import DisplayRequest, PictureFailed, PictureReady, Wan
 from engine.jobs.events import TERMINAL, Event
 
 BUDGET_BYTES = 256 << 20
+LARGE_BYTES = 8 << 20
 CHUNK = 4
 """Neighbours asked for at once, so that scores and visible frames never wait long behind them."""
 
@@ -33,6 +34,7 @@ class Pictures(QObject):
         self._used = 0
         self._bad: dict[Hashable, str] = {}
         self._waiting: list[Wanted] = []
+        self._wished: set[Hashable] = set()
         self._urgent: tuple[Hashable, ...] = ()
         self._job = 0
         self._colours: NDArray[np.uint32] | None = None
@@ -53,6 +55,12 @@ class Pictures(QObject):
         self._colours, self._thresholds = colours, thresholds
         self.clear()
 
+    @property
+    def style(self) -> tuple[NDArray[np.uint32], tuple[float, ...]]:
+        """The colours and thresholds of all pictures."""
+        assert self._colours is not None
+        return self._colours, self._thresholds
+
     def clear(self) -> None:
         self._bridge.cancel(self._job)
         self._store.clear()
@@ -62,11 +70,11 @@ class Pictures(QObject):
         self._used, self._job = 0, 0
 
     def want(self, visible: Iterable[Wanted], neighbours: Iterable[Wanted]) -> None:
-        """Replaces all earlier wishes. Of the neighbours, nearest first, so many as there is room for."""
-        seen = list(visible)
-        near = list(neighbours)[:self._room(len(seen))]
+        """Replaces all earlier wishes. neighbours: nearest first; so many are made as there is room for."""
+        seen, near = list(visible), list(neighbours)
         for wish in (*reversed(near), *reversed(seen)):  # what is wished for goes last
             self.get(wish.name)
+        self._wished = {wish.name for wish in (*seen, *near)}
         urgent = [w for w in seen if self._lacks(w)]
         self._waiting = [w for w in near if self._lacks(w)]
         names = tuple(w.name for w in urgent)
@@ -79,11 +87,14 @@ class Pictures(QObject):
     def idle(self) -> bool:
         return self._job == 0
 
-    def _room(self, visible: int) -> int:
-        """How many neighbours fit beside what is visible: with more, each would push another out, for ever."""
+    def _room(self) -> int:
+        """How many neighbours to make next: none that would push out another one, which would go on for ever; large
+        ones one by one, so that what is visible waits for no more than one."""
         if not self._store:
-            return CHUNK
-        return max(0, self._budget * len(self._store) // max(self._used, 1) - visible)
+            return 1
+        each = self._used / len(self._store)
+        kept = sum(picture.nbytes for name, picture in self._store.items() if name in self._wished)
+        return min(CHUNK if each < LARGE_BYTES else 1, int((self._budget - kept) / max(each, 1.0)))
 
     def _lacks(self, wanted: Wanted) -> bool:
         return wanted.name not in self._store and wanted.name not in self._bad
@@ -95,7 +106,7 @@ class Pictures(QObject):
         self._job = self._bridge.submit("display", request, self._on_display, key="display", priority=priority)
 
     def _next(self) -> None:
-        wanted = [w for w in self._waiting if self._lacks(w)][:CHUNK]
+        wanted = [w for w in self._waiting if self._lacks(w)][:max(0, self._room())]
         if wanted:
             self._submit(wanted, 0)
 

@@ -61,3 +61,16 @@ def when(place: Place) -> str:
 def run_line(run: Run) -> str:
     count = f"{len(run.frames)}/{run.lead_times}"
     return f"{run.forecaster}   {count}   {STATES[run.state]}"
+
+
+def why_none(run: Run | None, lead: int) -> str:
+    """Why a lead time is not on show."""
+    if run is None:
+        return "No forecast from this reference time yet.\nPress R to run one."
+    if lead >= run.lead_times:
+        return f"{run.forecaster} was run for {run.lead_times} lead times only."
+    if run.state == FAILED:
+        return "The forecast failed."
+    if run.state == PARTIAL:
+        return "Cancelled before this lead time."
+    return "Computing this lead time…"

@@ -118,6 +118,11 @@ class MapModes(QObject):
         if self.mode == SWIPE:
             self._panel.observed.set_other(picture, contours)
 
+    def show_other_detail(self, picture: Picture | None) -> None:
+        """The same in smaller blocks, where the view is close."""
+        if self.mode == SWIPE:
+            self._panel.observed.set_other_detail(picture)
+
     # -- difference
 
     def new_archive(self) -> None:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import wording
 from app.context import Context
+from app.panels.details import Details
 from app.panels.map_modes import MapModes
 from app.places import Place
 from app.plots.colour_bar import ColourBar
 from app.plots.map_pane import MapPane
-from app.runs import FAILED, PARTIAL, Run
+from app.runs import Run
 from engine.display.contours import Contour
 from engine.display.picture import Picture
 from engine.jobs.display import Wanted
@@ -63,6 +65,7 @@ class MapsPanel(QWidget):
         self._unpainted: set[int] = set()
         self._due = False
         self.modes = MapModes(self, context)
+        self.details = Details(self, context)
         self.colour_bar = ColourBar(Qt.Orientation.Horizontal)
         self._lay_out()
         self._connect()
@@ -109,6 +112,7 @@ class MapsPanel(QWidget):
         self.observed.painted.connect(self._observed_painted)
         self.predicted.painted.connect(self._predicted_painted)
         self.modes.caught_up.connect(self._announce)
+        self.observed.canvas.view.changed.connect(self._on_view)
         for pane in self.all_panes:
             pane.cursor_moved.connect(self._on_cursor)
             pane.cursor_left.connect(self._on_cursor_left)
@@ -117,6 +121,7 @@ class MapsPanel(QWidget):
 
     def _new_archive(self) -> None:
         self._context.pictures.clear()
+        self.details.clear()
         sequence = self._session.sequence
         assert sequence is not None
         for number, pane in enumerate(self._panes):
@@ -133,6 +138,7 @@ class MapsPanel(QWidget):
         thresholds = self._session.thresholds
         colours = self._context.appearance.colours(thresholds)
         self._context.pictures.restyle(colours, thresholds)
+        self.details.clear()
         for pane in self._panes:
             pane.set_thresholds(thresholds)
             pane.set_theme(self._context.appearance.theme)
@@ -200,7 +206,7 @@ class MapsPanel(QWidget):
         left, right = wording.predicted_title(run, place, inputs, step), wording.when(place)
         if place.lead is not None:
             wanted = self._prediction(run, place.lead)
-            return self._checked(Content(left, right, wanted, "" if wanted else _why_none(run, place.lead)))
+            return self._checked(Content(left, right, wanted, "" if wanted else wording.why_none(run, place.lead)))
         if place.frame is None:
             return Content(left, right, None, "No frame at this time (gap)")
         return self._checked(Content(left, right, self._observation(place.frame)))
@@ -249,6 +255,7 @@ class MapsPanel(QWidget):
         self._title(number)
         pane.set_message(content.message)
         pane.set_picture(picture)
+        self.details.follow()
         self._draw_contours()
         if same or picture is None or not pane.isVisible():
             self._painted(number)
@@ -262,14 +269,40 @@ class MapsPanel(QWidget):
         sequence, place = self._session.sequence, self._session.place
         badges = _badges(sequence) + (("CLUTTER MASK",) if self._session.masked else ())
         for number, pane in enumerate(self._panes):
-            source = self._drawn[1 - number if mode == "crossed" else number]
+            source = self._finest(1 - number if mode == "crossed" else number)
             foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
             own = (*badges, "INTERPOLATED") if self._is_filled(number) else badges
             pane.set_badges((*own, f"contours: {OTHER[number]}") if foreign else own)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
-        other = self._drawn[1]
-        self.modes.show_other(other, _only(other.contours, drawn) if other is not None and mode != "off" else ())
+        finest = self._finest(1)
+        self.modes.show_other(self._drawn[1], _only(finest.contours, drawn) if finest is not None and mode != "off"
+                              else ())
+
+    def _finest(self, number: int) -> Picture | None:
+        """The picture whose contours are drawn: of the finer part where that is all one sees."""
+        return self.details.covering(number) or self._drawn[number]
+
+    def on_show(self, number: int) -> tuple[Wanted, Picture] | None:
+        """What a pane draws, None where it shows none or still that of another place."""
+        wanted, picture = self._contents[number].wanted, self._drawn[number]
+        if wanted is None or picture is None or self._context.pictures.get(wanted.name) is not picture:
+            return None
+        return wanted, picture
+
+    def show_detail(self, number: int, picture: Picture | None) -> None:
+        """A finer part over what a pane draws."""
+        self._panes[number].set_detail(picture)
+        if number == 1:
+            self.modes.show_other_detail(picture)
+
+    def _on_view(self) -> None:
+        self.details.follow()
+        self._draw_contours()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.details.follow()
 
     def _is_filled(self, number: int) -> bool:
         """Whether the pane shows a frame that was interpolated into a gap."""
@@ -358,15 +391,3 @@ def _only(lines: tuple[Contour, ...], drawn: set[float]) -> tuple[Contour, ...]:
     """The contours that are drawn; the same tuple where all are, so that its paths are found again."""
     return lines if all(line.threshold in drawn for line in lines) \
         else tuple(line for line in lines if line.threshold in drawn)
-
-
-def _why_none(run: Run | None, lead: int) -> str:
-    if run is None:
-        return "No forecast from this reference time yet.\nPress R to run one."
-    if lead >= run.lead_times:
-        return f"{run.forecaster} was run for {run.lead_times} lead times only."
-    if run.state == FAILED:
-        return "The forecast failed."
-    if run.state == PARTIAL:
-        return "Cancelled before this lead time."
-    return "Computing this lead time…"

@@ -12,7 +12,7 @@ from app.plots.basemap import BasemapItem, MapLine
 from app.plots.contours import ContourItem
 from app.plots.map_view import Layer, MapView, Placement
 from app.plots.overlay import Measured, Overlay
-from app.plots.radar_image import RadarImage
+from app.plots.radar_image import Extent, RadarImage
 from app.plots.styles import LineStyle, threshold_style
 from app.plots.text_line import TextLine
 from app.theme import DARK, Theme, tabular
@@ -30,6 +30,9 @@ STILL = 4
 """Pixels that the mouse may move between press and release of a click."""
 GRIP = 8
 """Pixels from the divider within which it is taken hold of."""
+
+
+NOWHERE = (0.0, 1.0, 0.0, 1.0)
 
 
 class MapCanvas(QGraphicsView):
@@ -232,12 +235,24 @@ class MapPane(QWidget):
     def _draw(self, layer: RadarImage, picture: Picture | None) -> None:
         grid = self.canvas.view.grid
         if picture is None or grid is None:
-            layer.set_picture(None, (0.0, 1.0, 0.0, 1.0))
-            return
-        left, _, _, top = grid.extent
-        height, width = picture.image.shape
-        layer.set_picture(picture, (left, left + width * picture.block * grid.dx,
-                                    top - height * picture.block * grid.dy, top))
+            layer.set_picture(None, NOWHERE)
+        else:
+            layer.set_picture(picture, _outline(picture, grid))
+
+    def set_detail(self, picture: Picture | None) -> None:
+        """A part of the picture in smaller blocks, drawn over it; :meth:`set_picture` takes it away."""
+        self._refine(self.canvas.image, picture)
+
+    def set_other_detail(self, picture: Picture | None) -> None:
+        """The same right of the divider."""
+        self._refine(self.canvas.other_image, picture)
+
+    @staticmethod
+    def _refine(layer: RadarImage, picture: Picture | None) -> None:
+        if picture is None or picture.grid is None:
+            layer.set_detail(None, NOWHERE)
+        else:
+            layer.set_detail(picture, _outline(picture, picture.grid))
 
     def set_contours(self, contours: tuple[Contour, ...]) -> None:
         self._contours = contours
@@ -319,3 +334,10 @@ class MapPane(QWidget):
     def zoom_by(self, factor: float) -> None:
         place = self.canvas.placement()
         self.canvas.view.zoom(place, factor, place.width / 2, place.height / 2)
+
+
+def _outline(picture: Picture, grid: Grid) -> Extent:
+    """Outer edges of a picture whose first cell is the grid's; its last blocks may reach beyond."""
+    left, _, _, top = grid.extent
+    height, width = picture.image.shape
+    return left, left + width * picture.block * grid.dx, top - height * picture.block * grid.dy, top
