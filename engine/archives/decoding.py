@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.radar.sequence import Field
 from engine.radar.units import NO_ECHO_DBZ, Quantity
 
-PIECE_CELLS = 4_000_000
+PIECE_CELLS = 1_000_000
 """Cells decoded at a time, so that a float64 field is never held whole beside its float32 copy."""
 
 NEGATIVE_RAIN_TOLERANCE = 0.05
