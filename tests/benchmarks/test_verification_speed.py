@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.verification.counts import count_bins, tally_bins
+from engine.verification.events import count_events
 
 SHAPE, FRAMES = (900, 900), 20
 Rates = list[NDArray[np.float32]]
@@ -106,3 +107,37 @@ def test_twenty_frames_at_five_thresholds(benchmark, fields):
     benchmark.pedantic(versions["histogram"], rounds=3)
     assert best["per threshold"] / best["histogram"] >= 2.5, best
     assert best["per threshold"] / best["counted"] >= 2.5, best
+
+
+def direct(observed: Rates, predicted: Rates) -> NDArray[np.int64]:
+    total = count_events(observed[0], predicted[0])
+    for truth, forecast in zip(observed[1:], predicted[1:], strict=True):
+        total = total + count_events(truth, forecast)
+    return np.stack([total.tp, total.fn, total.fp, total.tn], axis=1)
+
+
+def test_against_the_library_of_the_field(benchmark, fields):
+    """From rain rates to the scores of all five thresholds, and ``det_cat_fct`` threshold after threshold."""
+    library = pytest.importorskip("pysteps.verification.detcatscores", reason='pip install "stormdeck[compare]"')
+    observed, predicted = fields
+    bins = rain_bins()
+
+    def theirs() -> list[dict[str, float]]:
+        return [library.det_cat_fct(forecast, truth, threshold) for truth, forecast in zip(observed, predicted,
+                                                                                           strict=True)
+                for threshold in RAIN_CLASSES]
+
+    def binned() -> NDArray[np.int64]:
+        return histogram([bins(field) for field in observed], [bins(field) for field in predicted])
+
+    np.testing.assert_array_equal(direct(observed, predicted), per_threshold(observed, predicted))
+    versions: dict[str, Callable[[], object]] = {
+        "det_cat_fct": theirs, "from rates": lambda: direct(observed, predicted), "binned and histogram": binned}
+    best = dict.fromkeys(versions, float("inf"))
+    for _ in range(5):
+        for name, version in versions.items():
+            best[name] = min(best[name], cpu_seconds(version))
+    benchmark.extra_info.update({name: round(seconds * 1000, 1) for name, seconds in best.items()})
+    benchmark.pedantic(versions["from rates"], rounds=3)
+    assert best["det_cat_fct"] / best["from rates"] >= 10, best
+    assert best["det_cat_fct"] / best["binned and histogram"] >= 3.5, best
