@@ -85,12 +85,23 @@ ACTIONS: tuple[ActionRow, ...] = (
     ActionRow("reference-here", "Reference time &here", "reference_here", "Run", ("T",),
               "Start forecasts from the frame on show"),
 
+    ActionRow("region-rectangle", "&Rectangle on the map", "regions.draw_rectangle", "Verify", ("G",),
+              "Draw the rectangle that is scored: drag it, or click two corners", checkable=True),
+    ActionRow("region-polygon", "&Polygon on the map", "regions.draw_polygon", "Verify", ("Shift+G",),
+              "Draw the polygon that is scored: click its corners, double click ends it", checkable=True),
+    ActionRow("region-outline", "&Outline from a file…", "region_desk.choose_outline", "Verify", (),
+              "Score a basin or district: GeoJSON, shapefile or KML"),
+    ActionRow("region-fields", "Region by &numbers", "region_desk.show_panel", "Verify", (),
+              "Place and size of the region as numbers, and pooling"),
+    ActionRow("region-remove", "Re&move the region", "regions.remove", "Verify", ("Del",),
+              "Score the whole map again", after_line=True),
+
     ActionRow("palette", "&Command palette…", "show_palette", "Help", ("Ctrl+K",), "Find anything by its name"),
     ActionRow("keys", "&Keys…", "show_keys", "Help", ("F1",)),
     ActionRow("about", "&About Stormdeck", "show_about", "Help"),
 )
 
-MENUS = ("File", "View", "Time", "Run", "Window", "Help")
+MENUS = ("File", "View", "Time", "Run", "Verify", "Live", "Window", "Help")
 
 
 def row(key: str) -> ActionRow:

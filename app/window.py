@@ -37,6 +37,8 @@ from app.panels.maps import MapsPanel
 from app.pictures import Pictures
 from app.player import Player
 from app.readout import Readout
+from app.region_desk import RegionDesk
+from app.regions import Regions
 from app.session import Session
 from app.settings import Settings
 from app.startup import Startup
@@ -70,6 +72,7 @@ class MainWindow(QMainWindow):
         self.maps = MapsPanel(self.context)
         self.measure = Measure(self.session, self.maps.all_panes, self)
         self.clutter = Clutter(self.session, self.bridge, self)
+        self.regions = Regions(self.session, self.bridge, self.maps.all_panes, self)
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
@@ -95,6 +98,7 @@ class MainWindow(QMainWindow):
             self._add_panel(row)
         self.docks["scores"].raise_()
         self.readout = Readout(self.statusBar(), self.context, self.maps)
+        self.region_desk = RegionDesk(self)
         self._build_menus()
         self.chip = QLabel("no archive")
         self.chip.setContentsMargins(0, 4, 12, 0)
@@ -126,6 +130,8 @@ class MainWindow(QMainWindow):
             join(self.maps)
 
     def _arrange(self) -> None:
+        self.tabifyDockWidget(self.docks["thresholds"], self.docks["region"])
+        self.docks["thresholds"].raise_()
         sides = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
         self.resizeDocks([self.docks["archive"], self.docks["scores"]], [LEFT_WIDTH, RIGHT_WIDTH], sides[0])
         self.resizeDocks([self.docks["archive"], self.docks["run"]], [300, 330], sides[1])
@@ -297,7 +303,10 @@ class MainWindow(QMainWindow):
             action.setChecked(action.objectName() == self.appearance.palette)
 
     def cancel(self) -> None:
-        """Escape: the running forecast, else an archive being opened, else measuring, else the message."""
+        """Escape: what is being drawn, else the running forecast, else an archive being opened, else measuring, else
+        the message."""
+        if self.regions.cancel():
+            return
         if self.session.forecasting.active is not None:
             self.session.forecasting.cancel()
         elif self.session.is_opening:

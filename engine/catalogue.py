@@ -138,6 +138,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "contingency", "Hits and misses", "engine.jobs.contingency:run", "display"),
     Row("job", "diagnose", "Score beyond counts", "engine.jobs.diagnose:run", "scores"),
     Row("job", "save", "Save a panel", "engine.jobs.save:run", "display"),
+    Row("job", "outline", "Read outlines of regions", "engine.jobs.outline:run", "files"),
     Row("job", "rescore", "Score at other thresholds", "engine.jobs.rescore:run", "scores"),
     Row("job", "basemap", "Coasts and borders", "engine.jobs.basemap:run", "display"),
 )

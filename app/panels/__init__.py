@@ -30,6 +30,7 @@ PANELS: tuple[PanelRow, ...] = (
     PanelRow("contingency", "Hits", "app.panels.contingency:ContingencyPanel", RIGHT, behind="scores"),
     PanelRow("score-table", "Table", "app.panels.score_table:ScoreTablePanel", RIGHT, behind="scores"),
     PanelRow("thresholds", "Thresholds", "app.panels.thresholds:ThresholdsPanel", RIGHT),
+    PanelRow("region", "Region", "app.panels.region:RegionPanel", RIGHT),
     PanelRow("timeline", "Time", "app.panels.timeline:TimelinePanel", BOTTOM),
     PanelRow("log", "Log", "app.panels.log:LogPanel", BOTTOM, shown=False),
 )

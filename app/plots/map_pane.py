@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
@@ -13,6 +14,7 @@ from app.plots.contours import ContourItem
 from app.plots.map_view import Layer, MapView, Placement
 from app.plots.overlay import Measured, Overlay
 from app.plots.radar_image import Extent, RadarImage
+from app.plots.region_item import RegionItem, RegionPicture
 from app.plots.styles import LineStyle, threshold_style
 from app.plots.text_line import TextLine
 from app.theme import DARK, Theme, tabular
@@ -35,6 +37,21 @@ GRIP = 8
 NOWHERE = (0.0, 1.0, 0.0, 1.0)
 
 
+class MouseTool(Protocol):
+    """What may take the mouse from the map; places are pixels of the canvas. press: whether it takes it until it is
+    released. hover: the cursor it wishes for, or None. double_click: whether it was meant for the tool."""
+
+    def press(self, canvas: MapCanvas, at: QPointF) -> bool: ...
+
+    def drag(self, canvas: MapCanvas, at: QPointF) -> None: ...
+
+    def hover(self, canvas: MapCanvas, at: QPointF) -> Qt.CursorShape | None: ...
+
+    def release(self, canvas: MapCanvas, at: QPointF) -> None: ...
+
+    def double_click(self, canvas: MapCanvas, at: QPointF) -> bool: ...
+
+
 class MapCanvas(QGraphicsView):
     """The map itself. Scene coordinates are the viewport's pixels; layers place themselves."""
 
@@ -48,8 +65,11 @@ class MapCanvas(QGraphicsView):
         super().__init__(parent)
         self.image, self.contours, self.basemap, self.overlay = RadarImage(), ContourItem(), BasemapItem(), Overlay()
         self.other_image, self.other_contours = RadarImage(), ContourItem()
+        self.region = RegionItem()
+        self.tool: MouseTool | None = None
+        self._taken = False
         self.layers: tuple[Layer, ...] = (self.image, self.other_image, self.basemap, self.contours,
-                                          self.other_contours, self.overlay)
+                                          self.other_contours, self.region, self.overlay)
         scene = QGraphicsScene(self)
         scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         for depth, layer in enumerate(self.layers):
@@ -117,6 +137,10 @@ class MapCanvas(QGraphicsView):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton or self.view.grid is None:
             return
+        self._taken = self.tool is not None and not self._on_divider(event.position()) \
+            and self.tool.press(self, event.position())
+        if self._taken:
+            return
         self._dividing = self._on_divider(event.position())
         if not self._dividing:
             self._dragged_from = self._pressed_at = event.position()
@@ -125,20 +149,31 @@ class MapCanvas(QGraphicsView):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self.view.grid is None:
             return
-        if self._dividing:
+        if self._taken and self.tool is not None:
+            self.tool.drag(self, event.position())
+        elif self._dividing:
             self.set_divider(event.position().x() / max(self.viewport().width(), 1))
         elif self._dragged_from is not None:
             step = event.position() - self._dragged_from
             self._dragged_from = event.position()
             self.view.pan(self.placement(), step.x(), step.y())
-        elif self.overlay.divider is not None:
-            near = self._on_divider(event.position())
-            self.viewport().setCursor(Qt.CursorShape.SplitHCursor if near else Qt.CursorShape.CrossCursor)
+        else:
+            self.viewport().setCursor(self._cursor_at(event.position()))
         x, y = self.placement().to_grid(event.position().x(), event.position().y())
         self.set_cursor(x, y)
         self.cursor_moved.emit(x, y)
 
+    def _cursor_at(self, at: QPointF) -> Qt.CursorShape:
+        if self._on_divider(at):
+            return Qt.CursorShape.SplitHCursor
+        wish = self.tool.hover(self, at) if self.tool is not None else None
+        return Qt.CursorShape.CrossCursor if wish is None else wish
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._taken and self.tool is not None:
+            self._taken = False
+            self.tool.release(self, event.position())
+            return
         pressed, self._pressed_at = self._pressed_at, None
         self._dragged_from, self._dividing = None, False
         self.viewport().setCursor(Qt.CursorShape.CrossCursor)
@@ -146,6 +181,8 @@ class MapCanvas(QGraphicsView):
             self.clicked.emit(*self.placement().to_grid(event.position().x(), event.position().y()))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if self.tool is not None and self.tool.double_click(self, event.position()):
+            return
         if event.button() == Qt.MouseButton.LeftButton:
             self.view.reset()
             self.view_reset.emit()
@@ -304,6 +341,10 @@ class MapPane(QWidget):
         self.canvas.overlay.measured = measured
         self.canvas.viewport().update()
 
+    def set_region(self, picture: RegionPicture) -> None:
+        self.canvas.region.set_picture(picture)
+        self.canvas.viewport().update()
+
     def set_basemap(self, lines: Sequence[MapLine], graticule: Sequence[MapLine] = ()) -> None:
         self.canvas.basemap.set_lines(lines, graticule)
 
@@ -314,6 +355,7 @@ class MapPane(QWidget):
         self.canvas.setBackgroundBrush(QColor(theme.missing))
         self.canvas.overlay.theme = theme
         self.canvas.basemap.set_theme(theme)
+        self.canvas.region.set_theme(theme)
         self.canvas.viewport().update()
 
     def set_smooth(self, smooth: bool) -> None:
