@@ -57,8 +57,8 @@ def _count(truth: Field, forecast: Field, valid: NDArray[np.bool_] | None, level
         if uneven:  # NaN is below every level: only where one of the two knows more must it be told
             seen &= usable
             foreseen &= usable
-        row[1] += np.count_nonzero(seen)
-        row[2] += np.count_nonzero(foreseen)
+        row[1] += int(np.count_nonzero(seen))
+        row[2] += int(np.count_nonzero(foreseen))
         seen &= foreseen
-        row[0] += np.count_nonzero(seen)
-    return pixels
+        row[0] += int(np.count_nonzero(seen))
+    return int(pixels)
