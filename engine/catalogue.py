@@ -68,6 +68,8 @@ ROWS: tuple[Row, ...] = (
         "engine.forecasters.rover:RoverNonlinearEulerian", "optical flow"),
 
     # networks: a row with parameters needs weights; the counts are those of engine.networks.zoo, a test sees to it
+    Row("forecaster", "lagrangian-unet", "U-Net in the moving frame",
+        "engine.forecasters.lagrangian:LagrangianForecaster", "moving frame", 1_306_104),
     Row("forecaster", "convgru", "ConvGRU", _NEURAL, "encoder-forecaster", 13_649_081),
     Row("forecaster", "trajgru", "TrajGRU", _NEURAL, "encoder-forecaster", 12_150_053),
     Row("forecaster", "convgru-mnist-k3d2", "ConvGRU K3-D2, MovingMNIST++", _NEURAL, "encoder-forecaster", 2_604_817),
@@ -122,6 +124,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
     Row("job", "open", "Open an archive", "engine.jobs.open:run", "files"),
+    Row("job", "parts", "List the sequences of a file", "engine.jobs.parts:run", "files"),
     Row("job", "info", "Describe an archive", "engine.jobs.info:run", "files"),
     Row("job", "describe", "Describe a folder of images", "engine.jobs.describe:run", "files"),
     Row("job", "models", "List the models", "engine.jobs.models:run", "files"),

@@ -223,14 +223,16 @@ def sample(*, output: Path, frames: int, size: tuple[int, int], pixel_km: float,
 @click.option("--fps", type=click.IntRange(1, 60), default=8, show_default=True)
 @click.option("--size", type=Size(), default="1280x720", show_default=True, help="Width x height in pixels.")
 @click.option("--theme", type=click.Choice(["dark", "light"]), default="dark", show_default=True)
+@polar_options
 @json_option
 def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
-           thresholds: tuple[float, ...], fps: int, size: tuple[int, int], theme: str, as_json: bool) -> int:
+           thresholds: tuple[float, ...], fps: int, size: tuple[int, int], theme: str, product: str, height_m: float,
+           pixel_km: float, as_json: bool) -> int:
     """Draw observed and predicted frames side by side, as pictures, an animation or a NetCDF file."""
     from engine.jobs.export import ExportRequest
 
     request = ExportRequest(output=output, paths=paths, forecast=forecast_file, thresholds=thresholds, fps=fps,
-                            size=size, theme=theme)
+                            size=size, theme=theme, options=PolarOptions(product, height_m, pixel_km))
     return answer("export", request, as_json, printing.plain)
 
 
@@ -246,16 +248,22 @@ def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
 @click.option("--zr", type=Numbers("a,b"), help="Another Z-R pair.")
 @click.option("--mask", type=click.Path(path_type=Path), help="An outlier mask, as 'denoise' writes it.")
 @click.option("--clutter-filter", is_flag=True, help="Weak echo becomes none.")
+@click.option("--height-m", type=click.FloatRange(0, 20_000), default=PolarOptions().height_m, show_default=True,
+              help="Polar data: height of the CAPPI above sea level.")
+@click.option("--product", type=click.Choice(PRODUCTS), default=PolarOptions().product, show_default=True,
+              help="Polar data: CAPPI, lowest sweep or column maximum.")
 @json_option
 def convert(*, paths: tuple[Path, ...], output: Path, crop: tuple[float, float, float, float] | None,
             pixel_km: float | None, crs: str | None, method: Any, step: float | None, fill: str | None,
-            zr: tuple[float, float] | None, mask: Path | None, clutter_filter: bool, as_json: bool) -> int:
+            zr: tuple[float, float] | None, mask: Path | None, clutter_filter: bool, height_m: float, product: str,
+            as_json: bool) -> int:
     """Write an archive as CF NetCDF or Zarr: cropped, resampled, filled, averaged over time."""
     from engine.jobs.convert import Changes, ConvertRequest
 
     changes = Changes(zr=zr, mask=mask, clutter_filter=clutter_filter, crop=crop, fill=fill, pixel_km=pixel_km,
                       crs=crs, method=method, step_minutes=step)
-    return answer("convert", ConvertRequest(paths, output, changes), as_json, printing.plain)
+    options = PolarOptions(product, height_m)
+    return answer("convert", ConvertRequest(paths, output, changes, options), as_json, printing.plain)
 
 
 @cli.command()
@@ -285,19 +293,29 @@ def denoise(*, paths: tuple[Path, ...], output: Path | None, as_json: bool) -> i
               help="Shares in time.")
 @click.option("--validation-from", type=Moment(), help="Instead of shares: where validation begins.")
 @click.option("--test-from", type=Moment(), help="Instead of shares: where test begins.")
+@click.option("--moving-frame", type=click.IntRange(0), default=0,
+              help="See each sequence carried along with the rain; so many frames are inputs. 0: on the map.")
+@click.option("--step", "step_minutes", type=click.FloatRange(0), default=0.0,
+              help="Minutes between frames, for --moving-frame only.")
+@click.option("--crop", type=Numbers("W,S,E,N"), help="Degrees of longitude and latitude.")
+@click.option("--pixel-km", type=click.FloatRange(0.01, 100), help="Pixel size, averaged by area if larger.")
 @json_option
 def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | None, tile: int | None,
          threshold: float, least_rain: float, most_missing: float, bits: str, split: tuple[float, float, float],
-         validation_from: datetime | None, test_from: datetime | None, as_json: bool) -> int:
+         validation_from: datetime | None, test_from: datetime | None, moving_frame: int, step_minutes: float,
+         crop: tuple[float, float, float, float] | None, pixel_km: float | None, as_json: bool) -> int:
     """Cut archives to sequences for training: each folder is an archive, files that are named belong to one."""
+    from engine.jobs.convert import Changes
     from engine.jobs.pack import PackRequest, PackSettings
 
     if (validation_from is None) != (test_from is None):
         raise WrongUsage("Name both --validation-from and --test-from, or neither.")
     cuts = None if validation_from is None or test_from is None else (validation_from, test_from)
     settings = PackSettings(length=length, stride=stride, tile=tile, threshold=threshold, least_rain=least_rain,
-                            most_missing=most_missing, bits=int(bits), split=split, cuts=cuts)
-    return answer("pack", PackRequest(paths, output, settings), as_json, printing.plain)
+                            most_missing=most_missing, bits=int(bits), split=split, cuts=cuts,
+                            moving=moving_frame, step_minutes=step_minutes)
+    request = PackRequest(paths, output, settings, Changes(crop=crop, pixel_km=pixel_km))
+    return answer("pack", request, as_json, printing.plain)
 
 
 @cli.command()

@@ -38,17 +38,19 @@ def advect(last: NDArray[np.float32], flow: Flow, steps: int, token: CancelToken
     A cell is NaN where more than half of the four values around its origin, by weight, is no data; with
     ``Inflow.DRY`` such cells count as 0 instead. ``steering`` takes over at long lead times. Raises Cancelled.
     """
-    source = _Source(last, flow.values.device, inflow, token)
+    source = Source(last, flow.values.device, inflow, token)
     del last  # large frames need not be held twice
-    for origin in _paths(flow, steering, steps):
-        field = torch.empty(flow.shape, device=flow.values.device)
-        for top, bottom in _row_strips(flow.shape):
-            token.check()
-            field[top:bottom] = source.at(_strip(origin, flow, top, bottom), top)
-        carried = field.cpu().numpy()
-        del field
-        yield carried
-        del carried
+    for origin in paths(flow, steering, steps):
+        yield carried(source, flow, origin, token)
+
+
+def carried(source: Source, flow: Flow, displacement: Tensor, token: CancelToken) -> NDArray[np.float32]:
+    """(ny, nx): what stands at every cell moved by ``displacement`` (2, h, w) on the nodes of ``flow``."""
+    field = torch.empty(flow.shape, device=flow.values.device)
+    for top, bottom in _row_strips(flow.shape):
+        token.check()
+        field[top:bottom] = source.at(_strip(displacement, flow, top, bottom), top)
+    return field.cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Steering:
         return min(1.0, max(0.0, (step - self.begins) / (self.ends - self.begins)))
 
 
-def _paths(flow: Flow, steering: Steering | None, steps: int) -> Iterator[Tensor]:
-    """Displacements back to the origins, those of the two flows mixed by the steering's share."""
+def paths(flow: Flow, steering: Steering | None, steps: int) -> Iterator[Tensor]:
+    """Displacements (2, h, w) back to the origins, those of the two flows mixed by the steering's share."""
     if steering is None:
         yield from origins(flow, steps)
         return
@@ -80,7 +82,7 @@ def warp_repeatedly(field: NDArray[np.float32], flow: Flow, steps: int,
     cell itself; nought comes in from outside. This is the reference benchmark's advection: its blur adds up."""
     shift = -enlarge(flow.values, flow.stride, flow.shape)
     for _ in range(steps):
-        source = _Source(field, shift.device, Inflow.DRY, token)
+        source = Source(field, shift.device, Inflow.DRY, token)
         parts = []
         for top, bottom in _row_strips(flow.shape):
             token.check()
@@ -127,7 +129,7 @@ def _strip(origin: Tensor, flow: Flow, top: int, bottom: int) -> Tensor:
     return torch.round(cells[:, top - first * stride:] * _GRAIN) / _GRAIN
 
 
-class _Source:
+class Source:
     """The last frame with a border of no data, ready to be read between cells."""
 
     def __init__(self, last: NDArray[np.float32], device: torch.device, inflow: Inflow, token: CancelToken) -> None:

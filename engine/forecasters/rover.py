@@ -21,6 +21,7 @@ from engine.radar.units import ZR
 
 if TYPE_CHECKING:
     from engine.forecasters.advection import Inflow, Steering
+    from engine.forecasters.moving_frame import Motion
     from engine.forecasters.optical_flow import Flow, FlowSettings
 
 _CENTRE_DBZ, _WIDTH_DBZ = 33.0, 4.0
@@ -103,11 +104,17 @@ class Rover:
     def run(self, inputs: Inputs, options: Options, context: Context) -> Iterator[LeadFrame]:
         from engine.forecasters.advection import Inflow, advect
 
-        flow = self.flow(inputs, context)
-        steering = self._steering(flow, inputs, options, context)
-        fields = advect(inputs.frames[-1], flow, options.lead_times, context.token,
-                        inflow=self.settings.inflow or Inflow.NO_DATA, steering=steering)
+        motion = self.motion(inputs, options, context)
+        fields = advect(inputs.frames[-1], motion.flow, options.lead_times, context.token,
+                        inflow=self.settings.inflow or Inflow.NO_DATA, steering=motion.steering)
         yield from _leads(fields, inputs, options, context)
+
+    def motion(self, inputs: Inputs, options: Options, context: Context) -> Motion:
+        """All motion that a forecast needs. Raises NotEnoughInput, Cancelled."""
+        from engine.forecasters.moving_frame import Motion
+
+        flow = self.flow(inputs, context)
+        return Motion(flow, self._steering(flow, inputs, options, context), inputs.step_minutes)
 
     def flow(self, inputs: Inputs, context: Context) -> Flow:
         """The steady motion of the last frames, in cells per step. Raises NotEnoughInput, Cancelled."""

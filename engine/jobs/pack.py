@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.archives import open_archive
 from engine.errors import NotEnoughInput, UnreadableInput
 from engine.export.whole import whole_file
+from engine.jobs.convert import Changes, changed
 from engine.jobs.events import Event, Finished, Started, Warned
 from engine.jobs.scope import Scope
 from engine.radar.sequence import RadarSequence
@@ -19,11 +20,13 @@ __all__ = ["PackRequest", "PackSettings", "run"]
 
 @dataclass(frozen=True)
 class PackRequest:
-    """paths: each folder is an archive; files that are named belong to one."""
+    """paths: each folder is an archive; files that are named belong to one. changes: made to
+    each archive before it is cut."""
 
     paths: tuple[Path, ...]
     output: Path
     settings: PackSettings
+    changes: Changes = field(default_factory=Changes)
 
 
 def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
@@ -33,7 +36,7 @@ def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
     """
     yield Started()
     settings = request.settings
-    sequences = _opened(request.paths, scope)
+    sequences = [changed(sequence, request.changes) for sequence in _opened(request.paths, scope)]
     step = check_alike(sequences, settings)
     runs = [found for number, s in enumerate(sequences) for found in candidates(s, settings, number)]
     chosen = assigned(runs, settings, step)
@@ -46,7 +49,7 @@ def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
             for done, (candidate, split) in enumerate(chosen):
                 scope.progress(done / len(chosen), f"cutting {candidate.start:%Y-%m-%d %H:%M}")
                 try:
-                    for cut in cut_out(sequences[candidate.archive], candidate, settings):
+                    for cut in cut_out(sequences[candidate.archive], candidate, settings, scope.token):
                         scope.token.check()
                         writer.add(candidate, split, cut)
                         written += 1

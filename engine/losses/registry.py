@@ -21,11 +21,13 @@ ADVERSARIAL = "adversarial"
 @dataclass(frozen=True)
 class Wish:
     """pixels: None for the loss's own convention. unit: mm/h to the unit of the network's frames. thresholds: mm/h,
-    of the losses that have some. focal: k and epsilon of the focal frame loss around it, None without."""
+    of the losses that have some, and their weights. focal: k and epsilon of the focal frame loss around it, None
+    without."""
 
     unit: Callable[[float], float]
     pixels: Pixels | None = None
     thresholds: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
     focal: tuple[float, float] | None = None
 
 
@@ -36,7 +38,7 @@ def _balanced(wish: Wish, power: int) -> FrameLoss:
 def _exceedance(wish: Wish) -> FrameLoss:
     if not wish.thresholds:
         raise WrongUsage("The loss 'exceedance' needs thresholds in mm/h.")
-    return Exceedance(tuple(wish.unit(edge) for edge in wish.thresholds), pixels=wish.pixels or "mean")
+    return Exceedance(tuple(wish.unit(edge) for edge in wish.thresholds), wish.weights, pixels=wish.pixels or "mean")
 
 
 LOSSES: dict[str, Callable[[Wish], FrameLoss]] = {

@@ -22,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__
+from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, UnreadableInput, WrongUsage
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, code_of_dbz, unit_pixel_of_code
 from engine.radar.sequence import Field, RadarSequence
 from engine.radar.units import ZR
+from engine.training.moving_packs import ABSENT, moved, moving_candidates
 
 SPLITS = ("train", "validation", "test")
 FORMAT = "stormdeck-pack"
@@ -41,7 +43,9 @@ class PackSettings:
     """length: frames of a sequence. stride: frames from one to the next, ``length`` where None. tile: cells along
     each side, the whole grid where None. threshold: mm/h. least_rain: share of cells with data that must reach the
     threshold. most_missing: share of cells without data that is allowed. split: shares of train, validation and test
-    in time, or ``cuts``: where validation and test begin. Raises WrongUsage."""
+    in time, or ``cuts``: where validation and test begin. moving: how many of the frames lie at or before the reference
+    time in whose moving frame (:mod:`engine.training.moving_packs`) the sequence is seen; 0: as on the map.
+    step_minutes: of the sequence, the archive's where 0; only in the moving frame. Raises WrongUsage."""
 
     length: int = 25
     stride: int | None = None
@@ -52,10 +56,15 @@ class PackSettings:
     bits: int = 8
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
     cuts: tuple[datetime, datetime] | None = None
+    moving: int = 0
+    step_minutes: float = 0.0
 
     def __post_init__(self) -> None:
         if self.length < 2 or self.step_frames < 1 or (self.tile is not None and self.tile < 8):
             raise WrongUsage("A pack needs at least 2 frames a sequence, a stride of 1 and tiles of 8 cells.")
+        if not 0 <= self.moving < self.length or self.step_minutes < 0 or (self.step_minutes and not self.moving):
+            raise WrongUsage("In the moving frame, some frames lie after the reference time; only there may the step "
+                             "be another than the archive's.")
         if self.bits not in (8, 16):
             raise WrongUsage(f"Packs hold 8 or 16 bits a cell, not {self.bits}.")
         if not (0 <= self.least_rain <= 1 and 0 <= self.most_missing <= 1 and self.threshold > 0):
@@ -75,13 +84,15 @@ class Candidate:
     """A gapless run of frames: the archive's number, its first frame's number, its times."""
 
     archive: int
-    indices: tuple[int, ...]
+    indices: tuple[int, ...]  # ABSENT where a moving sequence lacks a frame
     start: datetime
     end: datetime
 
 
 def candidates(sequence: RadarSequence, settings: PackSettings, archive: int = 0) -> list[Candidate]:
     """All gapless runs of the wanted length, ``stride`` frames apart, none with filled frames; nothing is read."""
+    if settings.moving:
+        return moving_candidates(sequence, settings, archive)
     found, index = [], settings.length - 1
     while index < len(sequence):
         try:
@@ -152,7 +163,8 @@ class Cut:
     origin: tuple[int, int]
 
 
-def cut_out(sequence: RadarSequence, run: Candidate, settings: PackSettings) -> Iterator[Cut]:
+def cut_out(sequence: RadarSequence, run: Candidate, settings: PackSettings,
+            token: CancelToken | None = None) -> Iterator[Cut]:
     """The tiles of a run with rain enough. The share of rain is taken over all cells with data of all its frames.
 
     A run is read whole; more than 4 GB of it is refused with NotEnoughInput.
@@ -162,10 +174,11 @@ def cut_out(sequence: RadarSequence, run: Candidate, settings: PackSettings) -> 
                              f"{sequence.grid.shape[1]} cells are too large at once.",
                              advice="Convert the archive to larger pixels, or take shorter sequences.")
     places = tiles(sequence.grid.shape, settings.tile)
+    fields = (moved(sequence, run, settings, token or CancelToken()) if settings.moving
+              else map(sequence.rain_rate, run.indices))
     codes: list[Codes] = []
     counts = np.zeros((len(places), 2))  # cells with data, cells with rain
-    for index in run.indices:
-        rain = sequence.rain_rate(index)
+    for rain in fields:
         codes.append(code_of_dbz(sequence.zr.dbz(rain), settings.bits))
         counts += [_count(rain[r:r + h, c:c + w], settings.threshold) for r, c, h, w in places]
     for (row, column, high, wide), (valid, rainy) in zip(places, counts, strict=True):
@@ -225,7 +238,7 @@ class PackWriter:
     def add(self, run: Candidate, split: int, cut: Cut) -> None:
         """The next sequence."""
         sequence = self._sequences[run.archive]
-        times = [(sequence.frames[i].time - _EPOCH) // timedelta(microseconds=1) for i in run.indices]
+        times = [(time - _EPOCH) // timedelta(microseconds=1) for time in _times(sequence, run, self._settings)]
         values = {"frames": cut.codes, "times": times, "split": split, "archive": run.archive, "origin": cut.origin}
         for name, value in values.items():
             dataset = self._file[name]
@@ -238,6 +251,13 @@ class PackWriter:
         self._file.close()
 
 
+def _times(sequence: RadarSequence, run: Candidate, settings: PackSettings) -> list[datetime]:
+    """Those of the frames; of absent ones, when they should have been."""
+    step = timedelta(minutes=settings.step_minutes or sequence.step_minutes or 0.0)
+    return [run.start + step * place if index == ABSENT else sequence.frames[index].time
+            for place, index in enumerate(run.indices)]
+
+
 def _about(sequences: list[RadarSequence], settings: PackSettings) -> dict[str, Any]:
     first = sequences[0]
     archives = [{"name": s.name, "format": s.layout.format, "source": s.layout.source, "zr_a": s.zr.a, "zr_b": s.zr.b,
@@ -248,7 +268,8 @@ def _about(sequences: list[RadarSequence], settings: PackSettings) -> dict[str, 
         "settings": json.dumps(asdict(settings), default=lambda time: time.isoformat()), "quantity": "reflectivity",
         "unit": "dBZ", "law": "dBZ = dbz_min + dbz_range * code / top; code 0: no echo; code top + 1: no data",
         "dbz_min": PIXEL_DBZ_MIN, "dbz_range": PIXEL_DBZ_RANGE, "top": 254 if settings.bits == 8 else 65534,
-        "step_minutes": float(first.step_minutes or 0), "pixel_km": np.array(first.grid.pixel_km),
+        "step_minutes": settings.step_minutes or float(first.step_minutes or 0), "moving": settings.moving,
+        "pixel_km": np.array(first.grid.pixel_km),
     }
 
 
@@ -282,6 +303,7 @@ class Pack:
         self.shape: tuple[int, int, int] = frames.shape[1:]
         self.archives: list[dict[str, Any]] = json.loads(file.attrs["archives"])
         self.step_minutes = float(file.attrs["step_minutes"])
+        self.moving = int(file.attrs.get("moving", 0))
         high, wide = (float(value) for value in file.attrs["pixel_km"])
         self.pixel_km = (high, wide)
         self._times, self._split = file["times"][...], file["split"][...]

@@ -71,7 +71,8 @@ class AugmentPart:
 @dataclass(frozen=True)
 class TermPart:
     """name: of :mod:`engine.losses.registry`, or adversarial. weight goes linearly to ``to`` over ``epochs``.
-    readout: of the network, from 0 or from the end. pixels: empty for the loss's own convention."""
+    readout: of the network, from 0 or from the end. pixels: empty for the loss's own convention. thresholds: mm/h, of
+    exceedance; weights: of them, equal if none are given."""
 
     name: str
     weight: float = 1.0
@@ -80,6 +81,7 @@ class TermPart:
     readout: int = -1
     pixels: Literal["", "sum", "mean"] = ""
     thresholds: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

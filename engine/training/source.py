@@ -87,8 +87,10 @@ def open_packs(paths: tuple[str, ...], length: int) -> tuple[Pack, ...]:
         if pack.shape[0] < length:
             raise NotEnoughInput(f"{pack.path}: its sequences have {pack.shape[0]} frames, the recipe needs {length}.",
                                  advice="Cut a pack with a greater --length.")
+        if pack.moving != first.moving:
+            raise NotEnoughInput(f"{pack.path}: one of this pack and {first.path} is in the moving frame, one is not.")
         speed = [np.mean(one.pixel_km) / one.step_minutes for one in (first, pack)]
-        if abs(speed[0] / speed[1] - 1) > 0.1:
+        if not first.moving and abs(speed[0] / speed[1] - 1) > 0.1:
             raise NotEnoughInput(
                 f"{pack.path}: storms move another number of pixels per step there than in {first.path} "
                 f"({pack.pixel_km[0]:.3g} km in {pack.step_minutes:g} min against {first.pixel_km[0]:.3g} km in "

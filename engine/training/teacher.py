@@ -54,7 +54,7 @@ def total_loss(wish: LossPart, preparation: Preparation) -> Total:
     names: set[str] = set()
     for part in wish.terms:
         made = None if part.name == ADVERSARIAL else frame_loss(
-            part.name, Wish(preparation.unit, part.pixels or None, part.thresholds, focal))
+            part.name, Wish(preparation.unit, part.pixels or None, part.thresholds, part.weights, focal))
         name = part.name if part.name not in names else f"{part.name}-{len(names)}"
         names.add(name)
         terms.append(Term(name, Ramp(part.weight, part.to, part.epochs), made, part.readout))
