@@ -49,7 +49,8 @@ class Tiling:
 
 @dataclass
 class NeuralForecaster:
-    """weights: a file of :mod:`engine.networks.weights`. half: bfloat16 on a CUDA device.
+    """weights: a file of :mod:`engine.networks.weights`. half: bfloat16 on a CUDA device. network: to run instead of
+    the file's, of the same configuration (one that learns online).
 
     Raises UnreadableInput where the file is damaged or does not fit its own configuration.
     """
@@ -57,6 +58,7 @@ class NeuralForecaster:
     weights: Path
     tiling: Tiling = field(default_factory=Tiling)
     half: bool = False
+    network: nn.Module | None = None
 
     @cached_property
     def header(self) -> Header:
@@ -103,7 +105,7 @@ class NeuralForecaster:
         if len(inputs.frames) < self.min_inputs:
             raise NotEnoughInput(f"{self.header.name} needs {self.min_inputs} frames; {len(inputs.frames)} were given.")
         context.progress(0.0, f"loading {self.header.name}")
-        network, _ = load(self.weights)
+        network = self.network or load(self.weights)[0]
         zr = ZR(self.header.zr_a, self.header.zr_b)
         grid = self.working_grid(inputs)
         to_network = self._scaled(inputs, grid, zr, context)

@@ -19,9 +19,11 @@ from engine import catalogue, device
 from engine.archives import open_archive
 from engine.cancel import CancelToken
 from engine.errors import NoWeights
+from engine.forecasters.neural import NeuralForecaster
 from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
 from engine.jobs import weights
 from engine.jobs.convert import Changes, changed
+from engine.jobs.online import OnlineForecaster
 from engine.jobs.verify import scored_field
 from engine.radar.gridding import PolarOptions
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
@@ -90,7 +92,7 @@ def entrants(name: str, seeds: tuple[int, ...]) -> tuple[Entrant, ...]:
 def learns(name: str) -> bool:
     """Whether a forecaster learns from what it was shown before, in the online setting."""
     maker = catalogue.load("forecaster", name)
-    return isinstance(maker, type) and issubclass(maker, OnlineModel)
+    return maker is NeuralForecaster or (isinstance(maker, type) and issubclass(maker, OnlineModel))
 
 
 def opened(paths: tuple[Path, ...], rules: Rules, token: CancelToken) -> tuple[RadarSequence, list[Trial]]:
@@ -113,8 +115,13 @@ class Workplace:
         """In order of the sequences. Raises UnreadableInput, NoWeights, NotEnoughInput, Cancelled."""
         sequence, plan = self._opened(unit)
         learner = unit.rules.online and learns(unit.entrant.name)
-        piece = _Piece(sequence, self._made(unit.entrant, fresh=learner), unit,
-                       Context(self.token, device=device.choose(unit.rules.device)))
+        context = Context(self.token, device=device.choose(unit.rules.device))
+        model = self._made(unit.entrant, fresh=learner)
+        if learner and isinstance(model, NeuralForecaster):
+            assert sequence.step_minutes is not None
+            setting = unit.rules.setting
+            model = OnlineForecaster(model, sequence.grid, sequence.step_minutes, sequence.zr, context, setting.leads)
+        piece = _Piece(sequence, model, unit, context)
         with device.one_thread():
             yield from piece.online(plan) if learner else piece.offline(plan)
 

@@ -15,12 +15,13 @@ _ORDER, _SAMPLE = 1, 2  # streams of random numbers that share a seed
 @dataclass(frozen=True)
 class Order:
     """count: sequences there are. batch: of a step. chances: of each sequence, all alike and each once an epoch
-    where None; an epoch then draws with repetition."""
+    where None; an epoch then draws with repetition. endless: each epoch shows other sequences, numbered on."""
 
     count: int
     batch: int
     seed: int
     chances: tuple[float, ...] | None = None
+    endless: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -33,7 +34,8 @@ class Order:
     def of_step(self, step: int) -> NDArray[np.intp]:
         """(batch,) numbers of sequences."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        return _epoch_order(self, epoch)[place * self.batch:(place + 1) * self.batch]
+        shown = _epoch_order(self, epoch)[place * self.batch:(place + 1) * self.batch]
+        return shown + epoch * self.count if self.endless else shown
 
 
 @lru_cache(maxsize=4)
@@ -43,7 +45,7 @@ def _epoch_order(order: Order, epoch: int) -> NDArray[np.intp]:
     if order.chances is not None:
         return draw.choice(order.count, wanted, p=np.array(order.chances))
     rounds = -(-wanted // order.count)
-    return np.concatenate([draw.permutation(order.count) for _ in range(rounds)])[:wanted]
+    return np.concatenate([draw.permutation(order.count) for _ in range(rounds)])[:wanted].astype(np.intp)
 
 
 def sample_draw(seed: int, step: int, position: int) -> np.random.Generator:

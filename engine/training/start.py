@@ -15,8 +15,10 @@ from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.networks.configuration import Configuration, build
 from engine.networks.zoo import ZOO
+from engine.radar.units import ZR
 from engine.training.data import Share
 from engine.training.loop import Training
+from engine.training.moving_mnist import MovingMNIST, digits_for
 from engine.training.preparation import preparation
 from engine.training.recipe import ModelPart, Recipe
 from engine.training.sampling import Order, rain_chances, report
@@ -94,15 +96,23 @@ def data(recipe: Recipe) -> Data:
     wish, chances = recipe.data, None
     if wish.rain_bias > 0:
         chances = rain_chances(rain_shares(learn, wish.rain_threshold), wish.rain_bias)
-    order = Order(len(learn), recipe.run.batch, recipe.run.seed, chances)
+    order = Order(len(learn), recipe.run.batch, recipe.run.seed, chances, endless=getattr(learn, "endless", False))
     return Data(learn, validate, order, report(chances, len(learn)))
 
 
 def _sources(recipe: Recipe) -> tuple[Source, Source]:
     if recipe.data.source == "moving-mnist":
-        raise WrongUsage("moving-mnist is not there yet.")
+        return _moving_mnist(recipe, "train"), _moving_mnist(recipe, "validation")
     packs = open_packs(recipe.data.packs, recipe.frames)
     return PackSource(packs, "train"), PackSource(packs, "validation")
+
+
+def _moving_mnist(recipe: Recipe, split: str) -> MovingMNIST:
+    wish = recipe.data
+    digits, origin = digits_for(wish.digits, split, recipe.run.seed)
+    learns = split == "train"
+    return MovingMNIST(digits, origin, wish.epoch if learns else max(1, wish.epoch // 10), recipe.frames,
+                       ZR(*wish.zr), 2 * recipe.run.seed + (0 if learns else 1), endless=learns)
 
 
 def run_of(recipe: Recipe, found: Data, folder: Path, *, device: str = "cpu", share: Share | None = None,
