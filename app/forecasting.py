@@ -9,7 +9,7 @@ from app.bridge import EngineBridge
 from app.runs import DONE, FAILED, PARTIAL, RUNNING, Run, RunFrame
 from app.settings import Settings
 from engine import catalogue
-from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped
+from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped, Warned
 from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 
@@ -139,6 +139,10 @@ class Forecasting(QObject):
             self.runs_changed.emit()
         elif isinstance(event, Progress):
             self.progressed.emit(run, event.fraction, event.text)
+        elif isinstance(event, Warned):
+            run.notes = (*run.notes, event.text)
+            run.marks = tuple(dict.fromkeys((*run.marks, *filter(None, (event.mark,)))))
+            self.runs_changed.emit()
         elif isinstance(event, FrameReady):
             self._take(run, event)
         elif isinstance(event, ScoreReady):

@@ -25,7 +25,8 @@ class RunFrame:
 
 @dataclass(eq=False)
 class Run:
-    """Filled by the session as events arrive. serial: never used twice, names the pictures of this run."""
+    """Filled by the session as events arrive. serial: never used twice, names the pictures of this run. notes: what
+    the user should know about it; marks: what its frames wear on the map."""
 
     forecaster: str
     title: str
@@ -39,6 +40,8 @@ class Run:
     tiles: dict[float, Any] = field(default_factory=dict)
     scores: dict[str, Any] | None = None
     error: StormdeckError | None = None
+    notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     job: int = 0
     serial: int = field(default_factory=lambda: next(_serials))
 

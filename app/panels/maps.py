@@ -272,12 +272,18 @@ class MapsPanel(QWidget):
             source = self._finest(1 - number if mode == "crossed" else number)
             foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
             own = (*badges, "INTERPOLATED") if self._is_filled(number) else badges
+            own = (*own, *self._marks(number))
             pane.set_badges((*own, f"contours: {OTHER[number]}") if foreign else own)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
         finest = self._finest(1)
         self.modes.show_other(self._drawn[1], _only(finest.contours, drawn) if finest is not None and mode != "off"
                               else ())
+
+    def _marks(self, number: int) -> tuple[str, ...]:
+        """What a forecast frame wears because of how its network runs."""
+        run, place = self._session.forecasting.shown, self._session.place
+        return run.marks if number == 1 and run is not None and place is not None and place.lead is not None else ()
 
     def _finest(self, number: int) -> Picture | None:
         """The picture whose contours are drawn: of the finer part where that is all one sees."""

@@ -51,6 +51,10 @@ class RunPanel(QWidget):
         self.status.setWordWrap(True)
         self.status.setObjectName("faint")
         self.kept = QListWidget()
+        self.lacking = QLabel()
+        self.lacking.setAccessibleName("Networks that need training")
+        self.lacking.setVisible(False)
+        self._untrained: list[dict[str, object]] = []
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
         OwnKeys(self.forecaster, self.reference, self.inputs, self.lead_times, self.device, self.kept)
@@ -64,6 +68,7 @@ class RunPanel(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
+        form.addRow("", self.lacking)
         form.addRow("Reference", self.reference)
         form.addRow("Inputs", self.inputs)
         leads = QHBoxLayout()
@@ -94,10 +99,7 @@ class RunPanel(QWidget):
     def _fill(self) -> None:
         """Models that have parameters wait, greyed, until the engine has told which have weights."""
         values = self._context.settings.values
-        for row in catalogue.rows("forecaster"):
-            self.forecaster.addItem(row.title, row.name)
-            self._enable(row.name, row.parameters == 0)
-        self.forecaster.setCurrentIndex(max(0, self.forecaster.findData(values.forecaster)))
+        self._list_forecasters({row.name for row in catalogue.rows("forecaster") if row.parameters == 0})
         values.forecaster = self.forecaster.currentData()
         for device in DEVICES:
             self.device.addItem({"auto": "automatic"}.get(device, device.upper()), device)
@@ -108,21 +110,48 @@ class RunPanel(QWidget):
 
     def set_models(self, models: list[dict[str, object]]) -> None:
         """What the engine says about weights."""
-        for model in models:
-            if model["kind"] == "forecaster":
-                self._enable(str(model["name"]), not model["parameters"] or model["weights"] is not None)
+        known = [model for model in models if model["kind"] == "forecaster"]
+        self._untrained = [model for model in known if model["parameters"] and model["weights"] is None]
+        lacking = {str(model["name"]) for model in self._untrained}
+        self._list_forecasters({str(model["name"]) for model in known} - lacking)
+        self.lacking.setText(f'<a href="#">{len(lacking)} networks need training</a>')
+        self.lacking.setVisible(bool(lacking))
 
-    def _enable(self, name: str, usable: bool) -> None:
-        index, model = self.forecaster.findData(name), self.forecaster.model()
-        if index < 0 or not isinstance(model, QStandardItemModel):
-            return
-        item: QStandardItem = model.item(index)
-        item.setEnabled(usable)
-        item.setText(catalogue.row("forecaster", name).title + ("" if usable else "  (needs training)"))
+    def _list_forecasters(self, usable: set[str]) -> None:
+        """Those that can run, then under a heading of their own those without weights."""
+        chosen = self.forecaster.currentData() or self._context.settings.values.forecaster
+        rows = catalogue.rows("forecaster")
+        self.forecaster.blockSignals(True)
+        self.forecaster.clear()
+        for row in rows:
+            if row.name in usable:
+                self.forecaster.addItem(row.title, row.name)
+        lacking = [row for row in rows if row.name not in usable]
+        if lacking:
+            self.forecaster.insertSeparator(self.forecaster.count())
+            self._add_unusable("Needs training", None)
+            for row in lacking:
+                self._add_unusable(row.title, row.name)
+        self.forecaster.setCurrentIndex(max(0, self.forecaster.findData(chosen)))
+        self.forecaster.blockSignals(False)
+
+    def _add_unusable(self, title: str, name: str | None) -> None:
+        self.forecaster.addItem(title, name)
+        model = self.forecaster.model()
+        assert isinstance(model, QStandardItemModel)
+        item: QStandardItem = model.item(self.forecaster.count() - 1)
+        item.setEnabled(False)
+        item.setToolTip("Has no weights: see 'networks need training' below")
+
+    def _show_untrained(self) -> None:
+        from app.dialogs.untrained import UntrainedDialog
+
+        UntrainedDialog(self._untrained, self).open()
 
     def _connect(self) -> None:
         session, forecasting = self._session, self._session.forecasting
         self.forecaster.currentIndexChanged.connect(self._chosen)
+        self.lacking.linkActivated.connect(self._show_untrained)
         self.device.currentIndexChanged.connect(self._chosen)
         self.inputs.valueChanged.connect(self._chosen)
         self.lead_times.valueChanged.connect(self._chosen)
@@ -244,5 +273,6 @@ def _status(run: Run | None, possible: bool, empty: bool) -> str:
         return f"{run.title}: lead time {len(run.frames)} of {run.lead_times}"
     if run.error is not None:
         return str(run.error)
-    return f"{run.title}: {wording.STATES[run.state]}, {len(run.frames)} of {run.lead_times} lead times" \
+    done = f"{run.title}: {wording.STATES[run.state]}, {len(run.frames)} of {run.lead_times} lead times" \
         + (f" on {run.device.upper()}" if run.device else "")
+    return "\n".join((done, *run.notes))

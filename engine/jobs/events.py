@@ -93,9 +93,11 @@ class SampleShown(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the user should know, which stops nothing."""
+    """Something the user should know, which stops nothing. mark: a few words that the forecast wears on the map
+    because of it."""
 
     text: str
+    mark: str = ""
 
 
 @dataclass(frozen=True)

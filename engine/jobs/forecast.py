@@ -31,6 +31,9 @@ from engine.verification.counts import Tally, tally_pair
 
 MAX_LEAD_TIMES = 240
 
+OUT_OF_TRAINING = "NOT AS TRAINED"
+"""What a forecast wears whose network runs on other pixels or steps than it was trained on."""
+
 
 @dataclass(frozen=True)
 class ForecastRequest:
@@ -71,7 +74,7 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     inputs = gather(sequence, request, forecaster.min_inputs, scope, getattr(forecaster, "reads_packed", False))
     notes = getattr(forecaster, "notes", None)
     for note in notes(inputs) if notes else ():
-        yield Warned(note)
+        yield Warned(note, mark=OUT_OF_TRAINING)
     place = device.choose(request.device)
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
