@@ -1,0 +1,115 @@
+"""Writes the tables of docs/models.md: exact and printed counts, and what a forecast of 5 -> 20 frames costs.
+
+    python packaging/model_costs.py [NAME ...]
+
+CPU seconds are those of one thread for 20 lead times of 160 x 160 pixels, untrained weights (they cost the same). What
+is done again and again at the same cost is timed twice and multiplied. A network that takes another number of frames
+gets that; one whose grid must be larger gets the next size it takes, which the table says. The page is written after
+each network. With names only these are measured; the others keep what the table says about them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+from page_parts import put
+
+from engine.networks.configuration import build
+from engine.networks.encoder_forecaster import EncoderForecaster
+from engine.networks.flops import multiply_accumulates
+from engine.networks.published import PUBLISHED
+from engine.networks.recurrent import Recurrent
+from engine.networks.staged import Staged
+from engine.networks.zoo import ZOO
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+SHAPE, INPUTS, LEADS = (160, 160), 5, 20
+FREE = ("recurrent", "staged", "encoder-forecaster")
+ROW = re.compile(r"\| `([^`]+)` \| [^|]* \| [^|]* \| ([^|]*) \|")
+
+
+def thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def padded(network: torch.nn.Module) -> tuple[int, int]:
+    fixed: tuple[int, int] | None = getattr(network, "fixed_grid", None)
+    multiple = int(getattr(network, "grid_multiple", 1))
+    return fixed or (-(-SHAPE[0] // multiple) * multiple, -(-SHAPE[1] // multiple) * multiple)
+
+
+def inputs_of(name: str) -> int:
+    wish = ZOO[name].configuration
+    return INPUTS if wish.architecture in FREE else wish.inputs
+
+
+@cache
+def work(name: str) -> tuple[int, tuple[int, int]]:
+    """Multiply-accumulates, and the grid."""
+    with torch.device("meta"):
+        empty = build(ZOO[name].configuration).eval()
+        shape = padded(empty)
+        return multiply_accumulates(empty, inputs_of(name), LEADS, shape), shape
+
+
+def seconds(name: str, shape: tuple[int, int]) -> float:
+    network = build(ZOO[name].configuration).eval()
+    frames = torch.rand(1, inputs_of(name), 1, *shape)
+    with torch.inference_mode():
+        if isinstance(network, Recurrent | Staged):
+            return (frames.shape[1] + LEADS - 1) * per_frame(network.steps(frames, 1))[1]
+        if isinstance(network, EncoderForecaster):
+            first, each = per_frame(network.steps(frames, 3))
+            return first + (LEADS - 1) * each
+        runs = -(-LEADS // network(frames, LEADS).shape[1])
+        began = time.process_time()
+        network(frames, LEADS)
+        return runs * (time.process_time() - began)
+
+
+def per_frame(frames: Iterator[object]) -> tuple[float, float]:
+    """CPU seconds to the first frame, and of each of the two after it."""
+    marks = [time.process_time()]
+    for _ in itertools.islice(frames, 3):
+        marks.append(time.process_time())
+    return marks[1] - marks[0], (marks[3] - marks[1]) / 2
+
+
+def counts() -> list[str]:
+    lines = ["| name | exact | printed | remark |", "|---|---|---|---|"]
+    for name, told in PUBLISHED.items():
+        others = [f"{thousands(count)} {what}" for what, count in told.others.items()]
+        remark = " ".join(filter(None, ["✓" if told.agrees else "", told.note, "; ".join(others)]))
+        lines.append(f"| `{name}` | {thousands(ZOO[name].parameters)} | {told.printed or '–'} | {remark or '–'} |")
+    return lines
+
+
+def costs(spent: dict[str, str]) -> list[str]:
+    lines = ["| name | paper | G MACs | CPU s | good for |", "|---|---|---|---|---|"]
+    for name, told in PUBLISHED.items():
+        lines.append(f"| `{name}` | {told.paper} | {work(name)[0] / 1e9:.1f} | {spent.get(name, '–')} | {told.use} |")
+    return lines
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    put(PAGE, "counts", counts())
+    spent = {found[1]: found[2].strip() for found in ROW.finditer(PAGE.read_text(encoding="utf-8"))}
+    put(PAGE, "costs", costs(spent))
+    for name in sys.argv[1:] or PUBLISHED:
+        shape = work(name)[1]
+        grid = "" if shape == SHAPE else f" ({shape[0]} × {shape[1]})"
+        spent[name] = f"{seconds(name, shape):.3g}{grid}"
+        put(PAGE, "costs", costs(spent))
+        print(name, spent[name], flush=True)
+
+
+if __name__ == "__main__":
+    main()
