@@ -1,60 +1,46 @@
 """The index of a large archive: what its files were found to hold, so that only new and changed ones are scanned.
 
 One SQLite file for each archive in the user's cache folder. A file counts as known while its size and time of
-change are as they were; the whole index counts only for the same version of the readers and the same descriptions
-beside the files. What cannot be understood is forgotten and scanned again. Several programs may use an index at
-once; where it cannot be used at all the archive opens without it.
+change are as they were; of a folder that is trusted (:mod:`engine.archives.folders`) they are not even asked for. The
+whole index counts only for the same version of the readers and the same descriptions beside the files. What cannot be
+understood is forgotten and scanned again. Several programs may use an index at once; where it cannot be used at all
+the archive opens without it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine import __version__, catalogue
+from engine.archives import index_file
+from engine.archives.folders import ALONE, UNKNOWN, Block, FileFrames, Listed, Record, Row, Seen
 from engine.archives.plain_values import as_text, from_text
 from engine.errors import StormdeckError, UnreadableInput
-from engine.radar.sequence import FrameRef, Layout, Skipped
+from engine.radar.sequence import EPOCH, MICROSECOND, FrameRef, Layout, Skipped
 
+__all__ = ["SMALL", "ArchiveIndex", "Found", "Listed", "Part", "cache_folder", "opened", "stamp_of"]
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 SMALL = 200
 """Archives of fewer files are scanned every time."""
 CACHE_VARIABLE = "STORMDECK_CACHE"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _BATCH, _BATCH_SECONDS = 2000, 2.0
-_PATIENCE_S = 5.0
 _LONG_TEXT = 24
-_RUN = 4000
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS about (stamp TEXT);
-CREATE TABLE IF NOT EXISTS texts (id TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER, changed INTEGER, reader TEXT, layout TEXT,
-                                  moment INTEGER, key TEXT, body TEXT);
-"""
-
-
-class Listed(NamedTuple):
-    """A file as the folder lists it. name: below the archive's root; empty for what is never remembered (folders
-    that are a format themselves). changed: ns. plain: not to be looked into as a bundle."""
-
-    path: Path
-    name: str = ""
-    size: int = -1
-    changed: int = -1
-    plain: bool = False
+_Kinds = tuple[list[int], list[tuple[str, Layout]], dict[int, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +50,16 @@ class Part:
     name: str
     path: Path
     layout: Layout
-    frames: tuple[FrameRef, ...]
+    frames: Sequence[FrameRef]
     skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that is known of one file."""
+    """All that is known of one file, or of a run of files alike."""
 
     parts: tuple[Part, ...]
     failures: tuple[tuple[Path, StormdeckError], ...] = ()
-
-
-Row = tuple[str, int, int, str | None, str | None, int | None, str | None, str | None]
 
 
 def cache_folder(paths: Iterable[Path]) -> Path:
@@ -108,67 +91,110 @@ def stamp_of(described: Iterable[tuple[str, int, int]], options: object) -> str:
 
 @dataclass
 class ArchiveIndex:
-    """An open index; used by one thread. ``known`` answers, ``learn`` remembers, both never fail."""
+    """An open index; used by one thread. ``known`` answers, ``learn`` remembers, both never fail. path: where it is
+    or would be made, None where it cannot be used."""
 
-    database: sqlite3.Connection | None
-    rows: dict[str, Row] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    database: sqlite3.Connection | None = None
+    stored: index_file.Stored = field(default_factory=index_file.Stored)
+    _records: dict[str, Record] = field(default_factory=dict)
     _values: dict[str | None, object] = field(default_factory=dict)
     _new: list[Row] = field(default_factory=list)
     _new_texts: dict[str, str] = field(default_factory=dict)
+    _has_learnt: bool = False
     _written: float = field(default_factory=time.monotonic)
 
-    def runs(self, files: list[Listed], alone: Callable[[str], bool]) -> Iterator[tuple[int, Part | None]]:
-        """(number of files, their frames as one part) of neighbours that hold one frame each and are known, alike and
-        unchanged; (1, None) for a file to be asked for by itself. alone: readers whose files are not put together.
+    @property
+    def packed(self) -> Mapping[str, Record]:
+        """Folders that may be trusted, as far as the index counts."""
+        return self.stored.packed
 
-        A hundred thousand files come out in a fraction of a second, because nothing is made for each but its frame.
+    def counts(self, stamp: str) -> bool:
+        return self.stored.stamp == stamp
+
+    def begin(self, stamp: str) -> None:
+        """Before anything is asked: makes the index where there is none, forgets what counts no more."""
+        if self.path is None or (self.database is not None and self.counts(stamp)):
+            return
+        try:
+            if self.database is None:
+                self.database = index_file.connected(self.path)
+            index_file.begin(self.database, stamp)
+        except (sqlite3.Error, OSError) as problem:
+            log.warning("the archive's index cannot be used: %s", problem)
+            self.close()
+        self.stored = index_file.Stored(stamp)
+
+    def record(self, folder: str) -> Record:
+        """What is known of a folder's files."""
+        if folder not in self._records:
+            record = self.stored.packed.get(folder) or Record()
+            self._records[folder] = record.with_rows(self.stored.loose.get(folder, ()))
+        return self._records[folder]
+
+    def known(self, block: Block, alone: Callable[[str], bool]) -> Iterator[tuple[int, Found | None]]:
+        """(number of files, what was found in them when they last looked like this) in the block's order; (1, None)
+        for a file to be scanned. Neighbours that hold one frame each and are alike come as one part. alone: readers
+        whose files are not put together.
+
+        A hundred thousand files come out in a fraction of a second, because nothing is made for each.
         """
-        refs: list[FrameRef] = []
-        kind: tuple[str | None, str | None] = (None, None)
-        singles = set() if self.database is None else {
-            name for name in {row[3] for row in self.rows.values()} if name is not None and not alone(name)}
-        for file in files:
-            row = self.rows.get(file.name)
-            frame = None
-            if row is not None and row[3] in singles and row[2] == file.changed and row[1] == file.size:
-                frame = self._frame(file.path, row)
-            if refs and (frame is None or row is None or (row[3], row[4]) != kind or len(refs) >= _RUN):
-                yield len(refs), Part(kind[0] or "", refs[0].path, self._layout(kind[1]), tuple(refs))
-                refs = []
-            if frame is None or row is None:
-                yield 1, None
-            else:
-                kind = row[3], row[4]
-                refs.append(frame)
-        if refs:
-            yield len(refs), Part(kind[0] or "", refs[0].path, self._layout(kind[1]), tuple(refs))
+        record = self.record(block.root)
+        places = record.places(block)
+        groups, shared, keys = self._kinds(record, alone)
+        of_file = np.array([*groups, UNKNOWN])[np.where(places < 0, len(groups), self._numbers(record, places))]
+        edges = [0, *(np.flatnonzero(np.diff(of_file)) + 1).tolist(), len(of_file)]
+        for start, stop in itertools.pairwise(edges):
+            group = int(of_file[start]) if start < stop else UNKNOWN
+            if group < 0:
+                for at in range(start, stop):
+                    yield 1, self._single(block, at, record, int(places[at])) if group == ALONE else None
+                continue
+            name, layout = shared[group]
+            numbers = record.numbers[:, places[start:stop]]
+            frames = FileFrames(block.folder, block.names[start:stop], numbers[2], keys, numbers[3])
+            yield stop - start, Found((Part(name, block.folder / block.names[start], layout, frames),))
 
-    def _frame(self, path: Path, row: Row) -> FrameRef | None:
-        """The one frame of a file, None where the row is not understood."""
-        text, layout, known = row[6], row[4], self._values
-        try:
-            if layout not in known or (text is not None and text not in known):
-                self._layout(layout)
-                key = None if text is None else self._value(text)
-            else:
-                key = None if text is None else known[text]
-            return FrameRef(_EPOCH + timedelta(0, 0, row[5] or 0), path, key)
-        except (ValueError, TypeError, KeyError, OverflowError):
-            return None
+    @staticmethod
+    def _numbers(record: Record, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the kind of each file, anything where it is not known."""
+        return record.numbers[3, places] if record.names else places
 
-    def known(self, file: Listed) -> Found | None:
-        """What was found in the file when it last looked like this, or None."""
-        row = self.rows.get(file.name)
-        if row is None or row[1] != file.size or row[2] != file.changed:
-            return None
+    def _kinds(self, record: Record, alone: Callable[[str], bool]) -> _Kinds:
+        """For each kind the group it is put together with, ALONE, or UNKNOWN where it is not understood; reader and
+        layout of each group; the readers' keys."""
+        groups: list[int] = []
+        numbers: dict[tuple[str, str | None], int] = {}
+        shared: list[tuple[str, Layout]] = []
+        keys: dict[int, object] = {}
+        for reader, layout, key, body in record.kinds:
+            try:
+                if body is not None or reader is None or alone(reader):
+                    groups.append(ALONE)
+                    continue
+                keys[len(groups)] = None if key is None else self._value(key)
+                whole = self._layout(layout)
+            except (ValueError, TypeError, KeyError, OverflowError):
+                log.info("the index is not understood for files of %s", reader)
+                groups.append(UNKNOWN)
+                continue
+            if (reader, layout) not in numbers:
+                numbers[reader, layout] = len(shared)
+                shared.append((reader, whole))
+            groups.append(numbers[reader, layout])
+        return groups, shared, keys
+
+    def _single(self, block: Block, at: int, record: Record, place: int) -> Found | None:
+        """What is known of one file, None where it is not understood."""
+        path = block.folder / block.names[at]
+        _, _, _, reader, layout, moment, key, body = record.row(block.root, place)
         try:
-            if row[7] is not None:
-                return self._several(file.path, row[7])
-            frame = self._frame(file.path, row)
-            return None if frame is None else Found((Part(str(row[3]), file.path, self._layout(row[4]), (frame,)),))
+            if body is not None:
+                return self._several(path, body)
+            ref = FrameRef(EPOCH + (moment or 0) * MICROSECOND, path, None if key is None else self._value(key))
+            return Found((Part(str(reader), path, self._layout(layout), (ref,)),))
         except (ValueError, TypeError, KeyError, OverflowError):
-            log.info("the index is not understood for %s", file.path)
+            log.info("the index is not understood for %s", path)
             return None
 
     def _several(self, path: Path, body: str) -> Found:
@@ -179,7 +205,7 @@ class ArchiveIndex:
         parts = []
         for reader, below, layout, frames, skipped in stored:
             where = path.joinpath(below) if below else path
-            refs = tuple(FrameRef(_EPOCH + int(moment) * _MICROSECOND, where, key) for moment, key in frames)
+            refs = tuple(FrameRef(EPOCH + int(moment) * MICROSECOND, where, key) for moment, key in frames)
             parts.append(Part(str(reader), where, self._layout(layout), refs,
                               tuple(Skipped(str(where), str(reason)) for reason in skipped)))
         return Found(tuple(parts))
@@ -193,7 +219,7 @@ class ArchiveIndex:
     def _value(self, text: str) -> object:
         """Decoded once, so that equal layouts and keys are one object."""
         if text not in self._values:
-            self._values[text] = from_text(self.texts[text[1:]] if text.startswith("#") else text)
+            self._values[text] = from_text(self.stored.texts[text[1:]] if text.startswith("#") else text)
         return self._values[text]
 
     def learn(self, file: Listed, found: Found) -> None:
@@ -207,6 +233,7 @@ class ArchiveIndex:
             row = None
         if row is not None:
             self._new.append(row)
+            self._has_learnt = True
             if len(self._new) >= _BATCH or time.monotonic() - self._written > _BATCH_SECONDS:
                 self.write()
 
@@ -239,8 +266,8 @@ class ArchiveIndex:
         if len(text) <= _LONG_TEXT and not text.startswith("#"):
             return text
         name = hashlib.sha256(text.encode()).hexdigest()[:24]
-        if name not in self.texts:
-            self.texts[name] = self._new_texts[name] = text
+        if name not in self.stored.texts:
+            self.stored.texts[name] = self._new_texts[name] = text
         return f"#{name}"
 
     def write(self) -> None:
@@ -249,21 +276,32 @@ class ArchiveIndex:
         if self.database is None or not self._new:
             return
         try:
-            with _transaction(self.database):
-                self.database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", self._new_texts.items())
-                self.database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._new)
+            index_file.add(self.database, self._new_texts.items(), self._new)
         except sqlite3.Error as problem:
             log.warning("the archive's index cannot be written: %s", problem)
-            self.database = None
+            self.close()
         self._new, self._new_texts = [], {}
 
-    def forget_others(self, names: Iterable[str]) -> None:
-        """Forgets files that are gone."""
-        gone = self.rows.keys() - set(names)
-        if self.database is None or not gone:
+    def settle(self, seen: Mapping[str, Seen], others: set[str]) -> None:
+        """After a whole archive was gone through: packs what is old, forgets what is gone. seen: the folders listed;
+        others: names of folders that were not, because they are trusted."""
+        self.write()
+        packed, loose = self.stored.packed, self.stored.loose
+        gone = (packed.keys() | loose.keys()) - seen.keys() - others
+        if self.database is None or not (self._has_learnt or gone or any(
+                index_file.is_due(folder, self.record(name), len(loose.get(name, ())))
+                for name, folder in seen.items())):
             return
-        with suppress(sqlite3.Error), _transaction(self.database):
-            self.database.executemany("DELETE FROM files WHERE name = ?", ((name,) for name in gone))
+        try:
+            index_file.settle(self.database, seen, others)
+        except (sqlite3.Error, ValueError, TypeError) as problem:
+            log.warning("the archive's index cannot be put in order: %s", problem)
+
+    def close(self) -> None:
+        if self.database is not None:
+            with suppress(sqlite3.Error):
+                self.database.close()
+        self.database = None
 
 
 @dataclass(frozen=True)
@@ -287,69 +325,36 @@ def _lasting(found: Found) -> Failure | None:
 
 
 def _moment(when: datetime) -> int:
-    return (when - _EPOCH) // _MICROSECOND
+    return (when - EPOCH) // MICROSECOND
 
 
 @contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
-
-
-@contextmanager
-def opened(folder: Path, stamp: str, options: object = None) -> Iterator[ArchiveIndex]:
-    """The index in this folder, made or made anew where there is none that counts. What was learnt is written at the
-    end, also when the block raises (a scan that was cancelled)."""
+def opened(folder: Path, options: object = None) -> Iterator[ArchiveIndex]:
+    """The index in this folder; none is made before it begins. What was learnt is written at the end, also when the
+    block raises (a scan that was cancelled)."""
     name = f"index-{hashlib.sha256(repr(options).encode()).hexdigest()[:8]}.sqlite"
-    index = _load(folder / name, stamp)
+    index = _load(folder / name)
     try:
         yield index
     finally:
         index.write()
-        if index.database is not None:
-            with suppress(sqlite3.Error):
-                index.database.close()
+        index.close()
 
 
-def _load(path: Path, stamp: str) -> ArchiveIndex:
-    for _ in (1, 2):
-        try:
-            return _connected(path, stamp)
-        except sqlite3.OperationalError as problem:  # locked by others, no room, read-only
-            log.warning("the archive's index cannot be used: %s", problem)
-            break
-        except (sqlite3.DatabaseError, ValueError, TypeError) as problem:
-            log.warning("the archive's index is damaged and made anew: %s", problem)
-            try:
-                path.unlink(missing_ok=True)
-            except OSError:
-                break
-        except OSError as problem:
-            log.warning("the archive's index cannot be used: %s", problem)
-            break
-    return ArchiveIndex(None)
-
-
-def _connected(path: Path, stamp: str) -> ArchiveIndex:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+def _load(path: Path) -> ArchiveIndex:
+    index = ArchiveIndex(path)
     try:
-        with _transaction(database):
-            for statement in _TABLES.split(";"):
-                database.execute(statement)
-            stored = [row[0] for row in database.execute("SELECT stamp FROM about")]
-            if stored != [stamp]:
-                for table in ("about", "texts", "files"):
-                    database.execute(f"DELETE FROM {table}")
-                database.execute("INSERT INTO about VALUES (?)", (stamp,))
-        texts = dict(database.execute("SELECT id, body FROM texts"))
-        rows = {row[0]: row for row in database.execute("SELECT * FROM files")}
-    except BaseException:
-        database.close()
-        raise
-    return ArchiveIndex(database, rows, texts)
+        if path.is_file():
+            index.database = index_file.connected(path)
+            index.stored = index_file.stored(index.database)
+        return index
+    except (sqlite3.OperationalError, OSError) as problem:  # locked by others, no room, read-only
+        log.warning("the archive's index cannot be used: %s", problem)
+    except (sqlite3.DatabaseError, ValueError, TypeError) as problem:
+        log.warning("the archive's index is damaged and made anew: %s", problem)
+        index.close()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            return ArchiveIndex(path)
+    index.close()
+    return ArchiveIndex()

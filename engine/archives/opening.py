@@ -5,12 +5,10 @@ from __future__ import annotations
 import gc
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -18,7 +16,9 @@ import numpy as np
 
 from engine import catalogue
 from engine.archives import guard, wrapped
-from engine.archives.index import SMALL, ArchiveIndex, Found, Listed, Part, cache_folder, opened, stamp_of
+from engine.archives.assembling import Layouts, assembled, is_joined, joined
+from engine.archives.folders import Listed, Record
+from engine.archives.index import SMALL, ArchiveIndex, Found, Part, cache_folder, opened, stamp_of
 from engine.archives.listing import Listing, ignored
 from engine.archives.probe import Probe
 from engine.archives.reader import PartedReader, PolarReader, Reader, Scan
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 Report = Callable[[float, str], None]
 T = TypeVar("T")
 UNKNOWN = "no known radar format"
-MAX_ALIKE = 8
-"""Layouts of one kind and size that a new one is compared with."""
 
 
 def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken | None = None,
-                 report: Report | None = None, options: PolarOptions | None = None) -> RadarSequence:
-    """Opens files or folders as one sequence. ``options``: how polar data become maps.
+                 report: Report | None = None, options: PolarOptions | None = None,
+                 fresh: bool = False) -> RadarSequence:
+    """Opens files or folders as one sequence. ``options``: how polar data become maps. ``fresh``: every file is
+    looked at, also in old folders that have not changed for a day (see :mod:`engine.archives.folders`).
 
     Files that cannot be read, are of another format than most, or lie on another grid are left out and listed
     in ``sequence.skipped``. Two frames of the same time: the first file in order of name is kept.
@@ -51,11 +51,14 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     if not wanted:
         raise UnreadableInput("(no path)", "no file was named")
     with _no_collection() as collect_again:
-        listing = _expand(wanted)
-        scans, skipped = _scans(wanted, listing, options, token, report, collect_again)
+        scans, failures = _scans(wanted, options or PolarOptions(), fresh, token, report, collect_again)
         if not scans:
-            raise _nothing(wanted, skipped)
-        return _assemble(wanted, _joined(scans), [Skipped(str(p), _reason(e)) for p, e in skipped])
+            raise _nothing(wanted, failures)
+        name, layout, frames, left_out = assembled(joined(scans))
+    if not frames:
+        raise UnreadableInput(wanted[0], "it holds no frame", tried=layout.format)
+    skipped = (*(Skipped(str(path), _reason(error)) for path, error in failures), *left_out)
+    return RadarSequence(layout, frames, partial(read_frame, name), skipped, _name_of(wanted))
 
 
 @contextmanager
@@ -75,41 +78,58 @@ def _no_collection() -> Iterator[Callable[[], None]]:
         again()
 
 
-def _scans(wanted: list[Path], listing: Listing, options: PolarOptions | None, token: CancelToken, report: Report,
+def _scans(wanted: list[Path], options: PolarOptions, fresh: bool, token: CancelToken, report: Report,
            collect_again: Callable[[], None]) -> tuple[list[Part], list[tuple[Path, StormdeckError]]]:
-    """What the listed files hold, from the index or by scanning, and what went wrong."""
+    """What the files hold, from the index or by scanning, and what went wrong."""
     scans: list[Part] = []
-    skipped: list[tuple[Path, StormdeckError]] = []
-    layouts = _Layouts()
+    failures: list[tuple[Path, StormdeckError]] = []
+    layouts = Layouts()
     likely: str | None = None
-    with _index_of(wanted, listing, options) as index:
-        done = 0
-        for count, run in index.runs(listing.files, _is_joined):
+    with opened(cache_folder(wanted), options) as stored:
+        listing, index = _listed(wanted, options, fresh, stored)
+        done, total = 0, listing.count
+        for count, known, file in _in_order(listing, index):
             token.check()
-            file = listing.files[done]
-            done += count
-            found = Found((run,)) if run is not None else index.known(file)
+            done, found = done + count, known
             if found is None:
                 collect_again()
-                report(done / len(listing.files), f"reading {file.path.name}")
+                report(done / total, f"reading {file.path.name}")
                 found = _look(file, likely, options, token)
                 index.learn(file, found)
-            skipped += found.failures
+            failures += found.failures
             for part in found.parts:
                 likely = part.name
                 scans.append(layouts.shared(part))
         if listing.whole:
-            index.forget_others(file.name for file in listing.files)
-    return scans, skipped
+            index.settle(listing.seen, listing.trusted)
+    return scans, failures
 
 
-def _index_of(wanted: list[Path], listing: Listing,
-              options: PolarOptions | None) -> AbstractContextManager[ArchiveIndex]:
-    """The archive's index, one that knows and keeps nothing for a small archive."""
-    if len(listing.files) < SMALL:
-        return nullcontext(ArchiveIndex(None))
-    options = options or PolarOptions()
-    return opened(cache_folder(wanted), stamp_of(listing.described, options), options)
+def _listed(wanted: list[Path], options: PolarOptions, fresh: bool,
+            stored: ArchiveIndex) -> tuple[Listing, ArchiveIndex]:
+    """The files, and the archive's index; one that knows and keeps nothing for a small archive."""
+    listing = _expand(wanted, {} if fresh else stored.packed)
+    if listing.count < SMALL:
+        return listing, ArchiveIndex()
+    stamp = stamp_of(listing.described, options)
+    if listing.trusted and not stored.counts(stamp):
+        listing = _expand(wanted, {})
+        stamp = stamp_of(listing.described, options)
+    stored.begin(stamp)
+    return listing, stored
+
+
+def _in_order(listing: Listing, index: ArchiveIndex) -> Iterator[tuple[int, Found | None, Listed]]:
+    """(number of files, what is known of them, the first of them)."""
+    alone = cache(is_joined)
+    for item in listing.items:
+        if isinstance(item, Listed):
+            yield 1, None, item
+            continue
+        at = 0
+        for count, found in index.known(item, alone):
+            yield count, found, item.file(at, found is not None)
+            at += count
 
 
 def _look(file: Listed, likely: str | None, options: PolarOptions | None, token: CancelToken) -> Found:
@@ -260,9 +280,10 @@ def _guarded(path: Path, name: str, work: Callable[[Reader], T]) -> T:
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=title) from problem
 
 
-def _expand(paths: Sequence[Path]) -> Listing:
-    """Files in order of name; folders are walked, except those that are a format themselves (Zarr)."""
-    listing = Listing()
+def _expand(paths: Sequence[Path], known: Mapping[str, Record]) -> Listing:
+    """Files in order of name; folders are walked, except those that are a format themselves (Zarr) and those that are
+    known and may be trusted."""
+    listing = Listing(known)
     for path in paths:
         if inside(path)[1] and wrapped.exists(inside(path)[0]):
             listing.add_inside(path)
@@ -289,95 +310,6 @@ def _unbundled(path: Path, token: CancelToken) -> Iterable[Path]:
         return [path]
     known = [member for member in inside if member == path or not ignored(member.name)]
     return known or inside
-
-
-class _Layouts:
-    """One layout for all files that agree, so that 100,000 of them hold one grid. Only layouts alike in kind and
-    size are compared, and no more than a few of those, so that a folder of strangers takes no longer."""
-
-    def __init__(self) -> None:
-        self._alike: dict[object, list[Layout]] = {}
-        self._met: dict[int, tuple[Layout, Layout]] = {}
-
-    def shared(self, part: Part) -> Part:
-        """The part with the first layout met that agrees with its own."""
-        own = part.layout
-        if id(own) not in self._met:  # kept beside its like, so that no other layout gets its number
-            self._met[id(own)] = (own, self._first_like(part.name, own))
-        first = self._met[id(own)][1]
-        return part if first is own else replace(part, layout=first)
-
-    def _first_like(self, name: str, layout: Layout) -> Layout:
-        alike = self._alike.setdefault((name, layout.variable, layout.quantity, layout.grid.shape), [])
-        for known in alike[:MAX_ALIKE]:
-            if layout.agrees_with(known) is None and layout.synthetic == known.synthetic and layout.zr == known.zr:
-                return known
-        alike.append(layout)
-        return layout
-
-
-def _is_joined(name: str) -> bool:
-    """Whether the reader puts files together, so that it wants to see each."""
-    return hasattr(catalogue.load("reader", name), "join")
-
-
-def _joined(scans: list[Part]) -> list[Part]:
-    """Volumes whose sweeps lie in several files, put together by their reader; all else as it is."""
-    out: list[Part] = []
-    for name in dict.fromkeys(scanned.name for scanned in scans):
-        own = [scanned for scanned in scans if scanned.name == name]
-        join = getattr(catalogue.load("reader", name), "join", None)
-        if join is None:
-            out += own
-            continue
-        joined = join([Scan(scanned.layout, scanned.frames, scanned.skipped) for scanned in own])
-        out += [Part(name, scan.frames[0].path, scan.layout, scan.frames, scan.skipped) for scan in joined]
-    return out
-
-
-def _assemble(wanted: list[Path], scans: list[Part], skipped: list[Skipped]) -> RadarSequence:
-    """The format and grid of most frames make the archive; the first met wins among equals."""
-    votes: Counter[tuple[str, int]] = Counter()
-    for scanned in scans:
-        votes[scanned.name, id(scanned.layout)] += len(scanned.frames)
-    (most, chosen), _ = votes.most_common(1)[0]
-    layout = next(scanned.layout for scanned in scans if id(scanned.layout) == chosen)
-    refs: dict[datetime, FrameRef] = {}
-    misfits: dict[tuple[str, int], str | None] = {}
-    for scanned in scans:
-        kind = (scanned.name, id(scanned.layout))
-        if kind not in misfits:
-            misfits[kind] = _misfit(scanned.name, most, scanned.layout, layout)
-        reason = misfits[kind]
-        if reason is not None:
-            skipped.append(Skipped(str(scanned.path), reason))
-            continue
-        skipped.extend((*scanned.skipped, *_keep(refs, scanned)))
-    if not refs:
-        raise UnreadableInput(wanted[0], "it holds no frame", tried=layout.format)
-    frames = tuple(refs[time] for time in sorted(refs))
-    return RadarSequence(layout, frames, partial(read_frame, most), tuple(skipped), _name_of(wanted))
-
-
-def _keep(refs: dict[datetime, FrameRef], scanned: Part) -> Iterable[Skipped]:
-    """Takes over the frames of new times; a file is named once, however many of its times are known."""
-    others: dict[Path, dict[Path, None]] = {}
-    for ref in scanned.frames:
-        first = refs.setdefault(ref.time, ref)
-        if first is not ref and first.path != ref.path:
-            others.setdefault(ref.path, {})[first.path] = None
-    for path, known in others.items():
-        names = ", ".join(other.name for other in list(known)[:3])
-        yield Skipped(str(path), f"same time as {names}")
-
-
-def _misfit(name: str, most: str, layout: Layout, expected: Layout) -> str | None:
-    if name != most:
-        return f"it is {layout.format}, the archive is {expected.format}"
-    reason = expected.agrees_with(layout)
-    if reason is None and layout.synthetic != expected.synthetic:
-        return "one is synthetic, the other observed"
-    return reason
 
 
 def _name_of(wanted: list[Path]) -> str:

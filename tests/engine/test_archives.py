@@ -16,7 +16,7 @@ from PIL import Image
 from pyproj import CRS, Transformer
 
 from engine.archives import open_archive
-from engine.archives.opening import MAX_ALIKE
+from engine.archives.assembling import MAX_ALIKE
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, UnreadableInput
 from engine.radar.grid import Grid
