@@ -77,7 +77,7 @@ def verify(result: dict[str, Any]) -> None:
     leads = [*(f"{lead:g} min" for lead in result["lead_times_min"]), "mean"]
     told = {name: result[name] for name in ("forecasters", "against", "forecasts", "zr") if name in result}
     plain({name: ", ".join(value) if isinstance(value, list) else value for name, value in told.items()})
-    _scores("lead time", result["thresholds_mm_h"], leads,
+    _scores("lead", result["thresholds_mm_h"], leads,
             lambda score: [*zip(*result[score], strict=True), result["mean"][score]],
             lambda error: [*result[error], result["mean"][error]])
 
