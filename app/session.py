@@ -51,6 +51,7 @@ class Session(QObject):
         self._opened: RadarSequence | None = None
         self._zr: ZR | None = None
         self._mask: NDArray[np.bool_] | None = None
+        self.filling = ""
         self.clock: Clock | None = None
         self.reference = 0
         self.position = 0
@@ -118,7 +119,7 @@ class Session(QObject):
         if self.sequence is not None and not sequence.grid.same_as(self.sequence.grid):
             self.set_region(None)
         self.sequence, self._opened, self.clock = sequence, sequence, Clock(sequence)
-        self.located, self._zr, self._mask = False, None, None
+        self.located, self._zr, self._mask, self.filling = False, None, None, ""
         self.reference = first_reference(
             self.possible_references(), len(sequence), self.settings.values.lead_times)
         self.places = self.clock.places(self.reference, self.settings.values.lead_times)
@@ -152,14 +153,47 @@ class Session(QObject):
             self._mask = mask
             self._take_values()
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether frames are missing in the files."""
+        return self._opened is not None and bool(self._opened.gaps)
+
+    def set_filling(self, rule: str) -> None:
+        """What stands in gaps: "" nothing, "nearest" or "linear" frames made from their neighbours and marked. Gaps of
+        more than :data:`engine.radar.operations.LONGEST_FILL` frames stay. Forecasts are given up."""
+        if self._opened is not None and rule != self.filling:
+            self.filling = rule
+            self._take_values()
+
     def _take_values(self) -> None:
-        """The same frames with other values; time and place stay."""
+        """The same frames with other values, gaps filled or not; time and place stay."""
         assert self._opened is not None
         sequence = self._opened if self._zr is None else self._opened.with_zr(self._zr)
-        self.sequence = sequence = sequence if self._mask is None else sequence.with_mask(self._mask)
+        sequence = sequence if self._mask is None else sequence.with_mask(self._mask)
+        if self.filling:
+            from engine.radar.operations import fill_gaps
+
+            sequence = fill_gaps(sequence, self.filling)
+        retimed = self.sequence is None or sequence.times != self.sequence.times
+        self.sequence = sequence
         self.forecasting.clear()
+        if retimed:
+            self._lay_time_out(sequence)
         self.forecasting.set_archive(sequence, self.reference)
         self.sequence_changed.emit()
+        if retimed:
+            self.reference_changed.emit(self.reference)
+            self.position_changed.emit(self.position)
+
+    def _lay_time_out(self, sequence: RadarSequence) -> None:
+        """Other frames: reference time and place on show stay as near as can be."""
+        assert self.clock is not None
+        start, shown = self.clock.times[self.reference], self.places[self.position]
+        self.clock = Clock(sequence)
+        candidates = self.possible_references() or range(len(sequence))
+        self.reference = min(candidates, key=lambda i: abs(sequence.times[i] - start))
+        self.places = self.clock.places(self.reference, self.settings.values.lead_times)
+        self.position = min(range(len(self.places)), key=lambda i: abs(self.places[i].time - shown.time))
 
     def _ask_for_basemap(self, grid: Grid) -> None:
         from engine.jobs.basemap import BasemapRequest

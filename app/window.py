@@ -28,12 +28,14 @@ from app.clutter import Clutter
 from app.context import Context
 from app.dialogs.keys import KeysDialog
 from app.dialogs.message_bar import MessageBar
+from app.gaps import Gaps
 from app.icons import icon
 from app.measure import Measure
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT, PanelRow
 from app.panels.lazy import LazyPanel
 from app.panels.map_modes import BLINK, SWIPE
 from app.panels.maps import MapsPanel
+from app.parts import Parts
 from app.pictures import Pictures
 from app.player import Player
 from app.readout import Readout
@@ -72,6 +74,8 @@ class MainWindow(QMainWindow):
         self.maps = MapsPanel(self.context)
         self.measure = Measure(self.session, self.maps.all_panes, self)
         self.clutter = Clutter(self.session, self.bridge, self)
+        self.gaps = Gaps(self.session, self.actions_by_key, self)
+        self.parts = Parts(self.session, self.bridge, self)
         self.regions = Regions(self.session, self.bridge, self.maps.all_panes, self)
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
@@ -164,6 +168,10 @@ class MainWindow(QMainWindow):
         actions[values.theme].setChecked(True)
         actions.wire(self)
         actions["polar"].setEnabled(False)
+        actions["events"].setEnabled(False)
+        self.parts.changed.connect(self._show_parts)
+        self.gaps.failed.connect(self.show_problem)
+        session.sequence_changed.connect(self._show_chip)
         self.maps.set_smooth(values.smooth)
         self.maps.modes.changed.connect(self._show_modes)
         self.maps.shown.connect(self.player.frame_painted)
@@ -246,6 +254,17 @@ class MainWindow(QMainWindow):
     def _show_archive(self) -> None:
         sequence = self.session.sequence
         assert sequence is not None
+        self._show_chip()
+        self.setWindowTitle(f"{sequence.name} – Stormdeck")
+        self.actions_by_key["polar"].setEnabled(self.session.is_polar)
+        self._follow()
+
+    def _show_parts(self) -> None:
+        self.actions_by_key["events"].setEnabled(bool(self.parts.known))
+
+    def _show_chip(self) -> None:
+        sequence = self.session.sequence
+        assert sequence is not None
         first = sequence.times[0]
         step = f"{sequence.step_minutes:g} min" if sequence.step_minutes else "one frame"
         note = "  synthetic" if sequence.layout.synthetic else ""
@@ -253,9 +272,6 @@ class MainWindow(QMainWindow):
         self.chip.setFixedWidth(self.chip.sizeHint().width())
         self.menuBar().setCornerWidget(self.chip)  # a menu bar lays its corner out anew only when it is set
         self.chip.show()
-        self.setWindowTitle(f"{sequence.name} – Stormdeck")
-        self.actions_by_key["polar"].setEnabled(self.session.is_polar)
-        self._follow()
 
     # -- what actions call
 
@@ -326,6 +342,13 @@ class MainWindow(QMainWindow):
 
     def reference_here(self) -> None:
         self.session.set_reference_near(self.session.position)
+
+    def show_events(self) -> None:
+        from app.dialogs.events import EventsDialog
+
+        dialog = EventsDialog(self.parts, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
 
     def show_polar(self) -> None:
         from app.dialogs.polar import PolarDialog

@@ -45,6 +45,9 @@ class ArchivePanel(QWidget):
         self.recent = QListWidget()
         self.recent.setAccessibleName("Recent archives")
         OwnKeys(self.recent)
+        self.events = QPushButton("Events…")
+        self.events.setToolTip(context.actions["events"].toolTip())
+        self.events.hide()
         self._lay_out()
         self._connect()
         self._show_info()
@@ -78,6 +81,7 @@ class ArchivePanel(QWidget):
         column.setSpacing(6)
         column.addLayout(buttons)
         column.addWidget(self.loading)
+        column.addWidget(self.events)
         column.addWidget(scroll, 1)
         heading = QLabel("Recent")
         heading.setObjectName("faint")
@@ -93,8 +97,13 @@ class ArchivePanel(QWidget):
         session.sequence_changed.connect(self._show_info)
         session.basemap_changed.connect(self._show_info)
         self.stop.clicked.connect(session.cancel_opening)
+        self.events.clicked.connect(self._context.actions["events"].trigger)
+        self._context.actions["events"].changed.connect(self._show_events)
         self.recent.itemActivated.connect(self._open_recent)
         self.recent.itemClicked.connect(self._open_recent)
+
+    def _show_events(self) -> None:
+        self.events.setVisible(self._context.actions["events"].isEnabled())
 
     def _on_opening(self, name: str) -> None:
         self.loading_text.setText(f"Opening {name}…")

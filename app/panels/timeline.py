@@ -16,7 +16,7 @@ from app.plots.timeline import Timeline, TimelineEntry, TimelineTrack
 from app.runs import FAILED, PARTIAL, Run
 from app.theme import tabular
 
-State = Literal["ready", "pending", "computed", "failed", "gap"]
+State = Literal["ready", "pending", "computed", "failed", "gap", "filled"]
 
 CONTROLS = ("to-start", "back", "play", "forward", "to-reference", "to-end", "loop")
 
@@ -100,8 +100,9 @@ class TimelinePanel(QWidget):
 
     def _redraw(self) -> None:
         session, run = self._session, self._session.shown_run
+        filled = session.sequence.filled if session.sequence else frozenset()
         entries = tuple(TimelineEntry(p.time, "observed" if p.lead is None else "lead",
-                                      None if p.lead is None else p.minutes, _state(p, run), wording.when(p))
+                                      None if p.lead is None else p.minutes, _state(p, run, filled), wording.when(p))
                         for p in session.places)
         self.scrubber.set_track(TimelineTrack(entries, session.reference_position))
         self._move(session.position)
@@ -113,9 +114,9 @@ class TimelinePanel(QWidget):
         self.lead.setText("" if place is None else wording.lead(place.minutes))
 
 
-def _state(place: Place, run: Run | None) -> State:
+def _state(place: Place, run: Run | None, filled: frozenset[int]) -> State:
     if place.lead is None:
-        return "ready" if place.frame is not None else "gap"
+        return "gap" if place.frame is None else "filled" if place.frame in filled else "ready"
     if run is not None and place.lead in run.frames:
         return "computed"
     return "failed" if run is not None and run.state in (FAILED, PARTIAL) else "pending"

@@ -35,12 +35,13 @@ _TICK_STEPS = (5, 6, 10, 12, 15, 30, 60, 90, 120, 180, 240, 360, 720, 1440)
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One frame of the track. label may be empty; lead_minutes only for leads."""
+    """One frame of the track. label may be empty; lead_minutes only for leads. filled: made from its neighbours in
+    the place of a missing one."""
 
     time: datetime
     kind: Literal["observed", "lead"]
     lead_minutes: float | None = None
-    state: Literal["ready", "pending", "computed", "failed", "gap"] = "ready"
+    state: Literal["ready", "pending", "computed", "failed", "gap", "filled"] = "ready"
     label: str = ""
 
 
@@ -238,6 +239,9 @@ class Timeline(QWidget):
     def _paint_cell(self, painter: QPainter, cell: QRectF, entry: TimelineEntry) -> None:
         theme = self._theme
         if entry.state == "gap":
+            painter.fillRect(cell, QBrush(QColor(theme.warning), Qt.BrushStyle.BDiagPattern))
+        elif entry.state == "filled":
+            painter.fillRect(cell, QColor(theme.faint_text))
             painter.fillRect(cell, QBrush(QColor(theme.warning), Qt.BrushStyle.BDiagPattern))
         elif entry.state == "failed":
             painter.fillRect(cell, QColor(theme.error))

@@ -63,6 +63,16 @@ def project(text: str, lon: float, lat: float) -> tuple[float, float]:
     return float(x), float(y)
 
 
+def unproject(text: str, x: float, y: float) -> tuple[float, float]:
+    """Longitude and latitude in degrees of a point of the grid. Raises ValueError where there are none."""
+    if projection(text).is_geographic:
+        return x, y
+    lon, lat = _from_lonlat(text).transform(x, y, direction="INVERSE")
+    if not (np.isfinite(lon) and np.isfinite(lat)):
+        raise ValueError(f"the point {x:g}, {y:g} lies outside the projection")
+    return float(lon), float(lat)
+
+
 @lru_cache(maxsize=16)
 def _from_lonlat(text: str) -> Transformer:
     """Longitudes and latitudes on the projection's own datum, as archives give their corners."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -42,8 +43,24 @@ class PolarReader(Protocol):
         """Files that are parts of one volume put together; the rest as it is."""
 
 
+@dataclass(frozen=True)
+class PartInfo:
+    """One of several sequences in a file. time: its first frame (UTC). lon, lat: degrees, of its middle. kind: what
+    the archive says that it is, "" where it says nothing."""
+
+    name: str
+    time: datetime
+    frames: int
+    lon: float | None = None
+    lat: float | None = None
+    kind: str = ""
+
+
 class PartedReader(Protocol):
     """What a format adds whose files hold several sequences that cannot be one (events in different places)."""
+
+    def parts(self, path: Path) -> tuple[PartInfo, ...]:
+        """All of them, in the order of the file."""
 
     def scan_part(self, path: Path, part: str) -> Scan:
         """The sequence named ``part``, as in ``file#part``; :meth:`Reader.scan` takes the first."""

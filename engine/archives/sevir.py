@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from engine.archives import hdf5_tools, projections
 from engine.archives.probe import Probe
-from engine.archives.reader import MAX_CELLS, Scan
+from engine.archives.reader import MAX_CELLS, PartInfo, Scan
 from engine.errors import UnreadableInput
 from engine.radar.grid import Grid
 from engine.radar.sequence import Field, FrameRef, Layout, Skipped
@@ -47,7 +47,8 @@ _COLUMNS = ("id", "file_name", "file_index", "img_type", "time_utc", "minute_off
 
 @dataclass(frozen=True)
 class Event:
-    """One row of the catalogue. lower_left: longitude and latitude of the outer corner; size in metres."""
+    """One row of the catalogue. lower_left: longitude and latitude of the outer corner; size in metres. kind: of storm,
+    "" for the events that were drawn by chance."""
 
     name: str
     row: int
@@ -56,6 +57,7 @@ class Event:
     lower_left: tuple[float, float]
     size: tuple[float, float]
     projection: str
+    kind: str = ""
 
 
 def vil_of_pixel(pixel: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -96,6 +98,19 @@ def recognises(probe: Probe) -> bool:
 def events(path: Path) -> tuple[Event, ...]:
     """The events of a file in the order of its rows, each id once. Raises UnreadableInput."""
     return _events(path)[0]
+
+
+def parts(path: Path) -> tuple[PartInfo, ...]:
+    """The events of a file with the middle of their maps. Raises UnreadableInput."""
+    return tuple(_part(event) for event in events(path))
+
+
+def _part(event: Event) -> PartInfo:
+    crs, _ = projections.in_metres(event.projection)
+    left, bottom = projections.project(crs, *event.lower_left)
+    lon, lat = projections.unproject(crs, left + event.size[0] / 2, bottom + event.size[1] / 2)
+    first = event.time + timedelta(minutes=min(event.minutes))
+    return PartInfo(event.name, first, len(set(event.minutes)), round(lon, 3), round(lat, 3), event.kind)
 
 
 def scan(path: Path) -> Scan:
@@ -201,7 +216,8 @@ def _event(line: dict[str, str]) -> Event:
     if not all(math.isfinite(n) for n in (*minutes, *numbers)) or len(minutes) > 10_000:
         raise ValueError(f"absurd numbers at event {line['id'][:40]}")
     return Event(line["id"], int(line["file_index"]), time.replace(tzinfo=UTC) if time.tzinfo is None else time,
-                 minutes, (numbers[0], numbers[1]), (numbers[2], numbers[3]), line.get("proj") or PROJECTION)
+                 minutes, (numbers[0], numbers[1]), (numbers[2], numbers[3]), line.get("proj") or PROJECTION,
+                 (line.get("event_type") or "").strip()[:60])
 
 
 def _grid(event: Event, ny: int, nx: int) -> Grid:

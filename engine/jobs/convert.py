@@ -39,11 +39,13 @@ class Changes:
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """output: ends in .nc or .zarr."""
+    """output: ends in .nc or .zarr. options: how polar data become maps; at the pixel size of the changes if they
+    name one."""
 
     paths: tuple[Path, ...]
     output: Path
     changes: Changes = Changes()
+    options: PolarOptions | None = None
 
 
 def changed(sequence: RadarSequence, changes: Changes) -> RadarSequence:
@@ -78,7 +80,8 @@ def run(request: ConvertRequest, scope: Scope) -> Iterator[Event]:
     if request.output.suffix.lower() not in SUFFIXES:
         raise WrongUsage(f"{request.output.name} must end in {' or '.join(SUFFIXES)}.")
     pixel = request.changes.pixel_km
-    options = None if pixel is None else replace(PolarOptions(), pixel_km=pixel)
+    options = request.options or PolarOptions()
+    options = options if pixel is None else replace(options, pixel_km=pixel)
     sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=options)
     sequence = changed(sequence, request.changes)
     _writer(request.output)(request.output, sequence, _told(request.changes), scope.progress)

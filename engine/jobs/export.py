@@ -25,6 +25,7 @@ from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
+from engine.radar.gridding import PolarOptions
 from engine.radar.packed import AnyField, unpacked
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.radar.sequence import Layout, RadarSequence
@@ -49,7 +50,7 @@ class ExportRequest:
     both.
 
     output: the file, or the folder for "frames". kind: one of KINDS; from the suffix where empty (a .png is one
-    sheet if ``lead`` is given, else a folder of that name without the suffix).
+    sheet if ``lead`` is given, else a folder of that name without the suffix). options: how polar data become maps.
     predicted: (lead minutes, valid time, (ny, nx) mm/h) of each lead time, with ``forecaster`` and
     ``reference_time``; on ``predicted_grid`` where that is not the archive's. header: the forecast file's header,
     for "nc" from memory.
@@ -66,6 +67,7 @@ class ExportRequest:
     kind: str = ""
     sequence: RadarSequence | None = None
     paths: tuple[Path, ...] = ()
+    options: PolarOptions | None = None
     forecast: Path | None = None
     predicted: tuple[tuple[float, datetime, AnyField], ...] = ()
     predicted_grid: Grid | None = None
@@ -98,7 +100,7 @@ def run(request: ExportRequest, scope: Scope) -> Iterator[Event]:
     _check(request, kind)
     sequence = request.sequence
     if sequence is None and request.paths and kind != "nc":
-        sequence = open_archive(request.paths, token=scope.token, report=scope.progress)
+        sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options)
         for file in sequence.skipped:
             yield Warned(f"skipped {file.path}: {file.reason}")
     with _writing(output):

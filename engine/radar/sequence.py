@@ -259,14 +259,18 @@ class RadarSequence:
         return values if self.layout.quantity is Quantity.RAIN_RATE else self.zr.rain_rate(values)
 
     def rain_rate_at(self, time: datetime) -> Field | None:
-        """The frame of that time in mm/h, None where there is none."""
-        found = self.index_exactly_at(time)
+        """What was observed at that time in mm/h, None where nothing was, also where a gap was filled."""
+        found = self._observed_at(time)
         return None if found is None else self.rain_rate(found)
 
     def packed_rain_rate_at(self, time: datetime) -> AnyField | None:
         """The same as it is best kept, see :meth:`packed_rain_rate`."""
-        found = self.index_exactly_at(time)
+        found = self._observed_at(time)
         return None if found is None else self.packed_rain_rate(found)
+
+    def _observed_at(self, time: datetime) -> int | None:
+        found = self.index_exactly_at(time)
+        return None if found in self.filled else found
 
     def index_at(self, time: datetime) -> int | None:
         """The frame nearest to a time, less than half a step away (a second where there is no step); or None."""

@@ -13,8 +13,11 @@ import pytest
 from pyproj import Transformer
 
 from engine.archives import open_archive
+from engine.archives.parts import parts_of
 from engine.archives.sevir import dbz_of_vil, events, vil_of_dbz, vil_of_pixel
 from engine.errors import UnreadableInput
+from engine.jobs.parts import PartsReady, PartsRequest, run
+from engine.jobs.scope import Scope
 from engine.radar.units import NO_ECHO_DBZ, Quantity
 from tests.engine.image_builders import sevir
 
@@ -130,3 +133,27 @@ def test_damaged_files_raise_nothing_else(tmp_path: Path) -> None:
         path.write_bytes(content)
         with suppress(UnreadableInput):
             open_archive(path).native(0)
+
+
+def test_its_events_are_listed_with_time_and_place(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    first, second = parts_of(path)
+    assert (first.name, second.name, first.frames) == ("S1", "S2", 5)
+    assert first.time == datetime(2018, 6, 1, 17, 50, tzinfo=UTC)
+    for part in (first, second):
+        grid = open_archive(f"{path}#{part.name}").grid
+        left, right, bottom, top = grid.extent
+        middle = grid.lonlat((left + right) / 2, (bottom + top) / 2)
+        assert (part.lon, part.lat) == pytest.approx([float(degrees) for degrees in middle], abs=1e-3)
+    assert parts_of(path.with_name(f"{path.name}#S2")) == (first, second)
+    assert parts_of(tmp_path) == ()
+    (tmp_path / "note.txt").write_text("no radar")
+    assert parts_of(tmp_path / "note.txt") == ()
+
+
+def test_the_job_that_lists_them_says_what_to_open(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    ready = next(event for event in run(PartsRequest(path.with_name(f"{path.name}#S2")), Scope())
+                 if isinstance(event, PartsReady))
+    assert ready.file == path
+    assert [part.name for part in ready.parts] == ["S1", "S2"]
