@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -165,7 +166,9 @@ class Record:
     def read(cls, names: str, kinds: str, numbers: bytes, trust: str) -> Record:
         """Raises ValueError where it is damaged."""
         try:
-            columns = np.frombuffer(numbers, "<i8").reshape(4, -1).astype(np.int64, copy=False)
+            if numbers[-4:] != _check(names, kinds, numbers[:-4]):
+                raise ValueError("what is remembered of a folder is damaged")
+            columns = np.frombuffer(numbers[:-4], "<i8").reshape(4, -1).astype(np.int64, copy=False)
             record = cls(names.split("\n") if names else [], columns, [_kind(kind) for kind in json.loads(kinds)],
                          Trust.read(trust))
         except (TypeError, AttributeError, RecursionError) as problem:
@@ -179,8 +182,9 @@ class Record:
 
     def stored(self) -> tuple[str, str, bytes, str]:
         """Names, kinds, numbers and trust, as :meth:`read` takes them."""
-        kinds = json.dumps(self.kinds, separators=(",", ":"))
-        return "\n".join(self.names), kinds, self.numbers.astype("<i8").tobytes(), self.trust.text()
+        names, kinds = "\n".join(self.names), json.dumps(self.kinds, separators=(",", ":"))
+        numbers = self.numbers.astype("<i8").tobytes()
+        return names, kinds, numbers + _check(names, kinds, numbers), self.trust.text()
 
     def with_rows(self, rows: Iterable[Row]) -> Record:
         """With files added, or put right where they are known otherwise; rows that cannot be are left out."""
@@ -237,6 +241,11 @@ class Record:
         size, changed, moment, kind = (int(number) for number in self.numbers[:, at])
         reader, layout, key, body = self.kinds[kind]
         return root + self.names[at], size, changed, reader, layout, moment, key, body
+
+
+def _check(names: str, kinds: str, numbers: bytes) -> bytes:
+    """A sum that tells whether they are as they were written."""
+    return zlib.crc32(numbers, zlib.crc32(f"{names}\n{kinds}".encode())).to_bytes(4, "little")
 
 
 def _kind(value: Any) -> Kind:

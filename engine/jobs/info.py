@@ -20,15 +20,17 @@ from engine.radar.sequence import RadarSequence, Skipped
 
 @dataclass(frozen=True)
 class InfoRequest:
-    """options: how polar data become maps."""
+    """options: how polar data become maps. fresh: look at every file, also in old folders that have not changed."""
 
     paths: tuple[Path, ...]
     options: PolarOptions | None = None
+    fresh: bool = False
 
 
 def run(request: InfoRequest, scope: Scope) -> Iterator[Event]:
     """Yields Finished with format, times, grid, missing share and maximum (every frame is decoded)."""
-    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options)
+    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options,
+                            fresh=request.fresh)
     for file in sequence.skipped:
         yield Warned(f"skipped {file.path}: {file.reason}")
     yield Finished(describe(sequence, scope))
