@@ -111,6 +111,8 @@ class EventsDialog(QDialog):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(50)  # not every one of thousands of rows is measured
         header.setStretchLastSection(True)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.table.setStyleSheet("QTableView::item, QHeaderView::section { padding-left: 8px; padding-right: 8px; }")
 
     def _filter(self, text: str) -> None:
         self.rows.setFilterFixedString(text.strip())

@@ -241,8 +241,9 @@ class Timeline(QWidget):
         if entry.state == "gap":
             painter.fillRect(cell, QBrush(QColor(theme.warning), Qt.BrushStyle.BDiagPattern))
         elif entry.state == "filled":
-            painter.fillRect(cell, QColor(theme.faint_text))
-            painter.fillRect(cell, QBrush(QColor(theme.warning), Qt.BrushStyle.BDiagPattern))
+            half = cell.height() / 2
+            painter.fillRect(cell.adjusted(0, half, 0, 0), QColor(theme.faint_text))
+            painter.fillRect(cell.adjusted(0, 0, 0, -half), QBrush(QColor(theme.warning), Qt.BrushStyle.BDiagPattern))
         elif entry.state == "failed":
             painter.fillRect(cell, QColor(theme.error))
         elif entry.state == "pending":

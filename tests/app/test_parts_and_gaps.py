@@ -118,6 +118,7 @@ def test_gaps_are_filled_marked_and_left_again(driver: Driver) -> None:
     assert states(driver)[4:8] == ["ready", "filled", "filled", "ready"]
     assert sequence.times[driver.session.reference] == reference
     assert driver.session.place.time == shown
+    assert driver.run_panel.reference.currentText() == f"{reference:%H:%M} UTC"
     driver.session.set_position(5)
     driver.quiet()
     assert "INTERPOLATED" in driver.window.maps.observed.canvas.overlay.badges
