@@ -160,6 +160,7 @@ class RunPanel(QWidget):
         self.start.clicked.connect(session.run_forecast)
         self.stop.clicked.connect(forecasting.cancel)
         session.archive_changed.connect(self._new_archive)
+        session.sequence_changed.connect(self._new_archive)
         session.reference_changed.connect(self._show_reference)
         forecasting.runs_changed.connect(self._refresh)
         forecasting.shown_changed.connect(self._refresh)
