@@ -105,6 +105,23 @@ ACTIONS: tuple[ActionRow, ...] = (
     ActionRow("region-remove", "Re&move the region", "regions.remove", "Verify", ("Del",),
               "Score the whole map again", after_line=True),
 
+    ActionRow("show-scores", "&Scores", "panel_keys.show_scores", "Verify", ("Alt+1",),
+              "Scores against lead time", after_line=True),
+    ActionRow("show-performance", "Performance &diagram", "panel_keys.show_performance", "Verify", ("Alt+2",),
+              "Success ratio against probability of detection"),
+    ActionRow("show-fractions", "&Fractions skill score", "panel_keys.show_fractions", "Verify", ("Alt+3",),
+              "Fractions skill score by scale, threshold and lead time"),
+    ActionRow("show-spectrum", "Po&wer spectrum", "panel_keys.show_spectrum", "Verify", ("Alt+4",),
+              "Power by wavelength, observed and predicted"),
+    ActionRow("show-contingency", "&Hits and misses", "panel_keys.show_contingency", "Verify", ("Alt+5",),
+              "Hits, misses and false alarms on the map"),
+    ActionRow("show-table", "Score &table", "panel_keys.show_table", "Verify", ("Alt+6",),
+              "All scores of all models; Ctrl+C copies them"),
+
+    ActionRow("follow", "&Follow the folder", "following.set_on", "Live", (),
+              "New files of the open folder join it as they come", checkable=True),
+    ActionRow("look", "&Look for new files", "following.look", "Live", ("F5",)),
+
     ActionRow("palette", "&Command palette…", "show_palette", "Help", ("Ctrl+K",), "Find anything by its name"),
     ActionRow("keys", "&Keys…", "show_keys", "Help", ("F1",)),
     ActionRow("about", "&About Stormdeck", "show_about", "Help"),

@@ -31,6 +31,7 @@ from app.dialogs.message_bar import MessageBar
 from app.gaps import Gaps
 from app.icons import icon
 from app.measure import Measure
+from app.panel_keys import PanelKeys
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT, PanelRow
 from app.panels.lazy import LazyPanel
 from app.panels.map_modes import BLINK, SWIPE
@@ -101,6 +102,7 @@ class MainWindow(QMainWindow):
         for row in PANELS:
             self._add_panel(row)
         self.docks["scores"].raise_()
+        self.panel_keys = PanelKeys(self.docks, self)
         self.readout = Readout(self.statusBar(), self.context, self.maps)
         self.region_desk = RegionDesk(self)
         self._build_menus()
@@ -126,6 +128,9 @@ class MainWindow(QMainWindow):
         if row.behind:
             self.tabifyDockWidget(self.docks[row.behind], dock)
         dock.setVisible(row.shown)
+        set_seen = getattr(panel, "set_seen", None)
+        if set_seen is not None:
+            dock.visibilityChanged.connect(set_seen)
         self.panels[row.key], self.docks[row.key] = panel, dock
 
     def _panel_built(self, panel: QWidget) -> None:

@@ -130,7 +130,7 @@ class ContingencyPanel(VerifyPanel):
     def _ask(self) -> None:
         """The map on show first, then its neighbours in time."""
         _, run, pair = self._here()
-        wanted = [] if run is None or pair is None or not self.isVisible() else \
+        wanted = [] if run is None or pair is None or not self.seen else \
             [self._map(run, near) for near in self.verification.pairs(run)[:NEIGHBOURS]]
         self._maps.want(self, wanted)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.context import Context
 
 
 class LazyPanel(QWidget):
-    """Stands in for the panel "module:class"; ``built`` brings it."""
+    """Stands in for the panel "module:class"; ``built`` brings it. Its dock says when it is seen: Qt counts tabs that
+    lie behind others as visible."""
 
     built = Signal(object)
 
@@ -38,6 +38,6 @@ class LazyPanel(QWidget):
             self.built.emit(self._panel)
         return self._panel
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self.panel.show()
+    def set_seen(self, seen: bool) -> None:
+        if seen or self.is_built:
+            self.panel.set_seen(seen)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from app import wording
@@ -86,12 +86,13 @@ class VerifyPanel(QWidget):
         self.column.addLayout(self.bar)
         self.column.addWidget(self.note)
         self._said = ""
+        self._seen = False
         self._job = 0
         self._timers = {name: self._timer(ms, slot) for name, ms, slot in (
             ("redraw", REDRAW_MS, self.refresh), ("move", PLAYING_MS, self._move_now), ("said", SAID_MS, self._unsay))}
         self.build()
-        if self.pools:
-            self.bar.addWidget(self.pool)
+        self.bar.addWidget(self.pool)
+        self.pool.setVisible(self.pools)
         self._build_menu()
         self._connect()
 
@@ -141,27 +142,31 @@ class VerifyPanel(QWidget):
         self.session.set_pool(int(self.pool.currentData()))
 
     def refresh_soon(self) -> None:
-        if self.isVisible() and not self._timers["redraw"].isActive():
+        if self._seen and not self._timers["redraw"].isActive():
             self._timers["redraw"].start()
 
     def refresh(self) -> None:
         """Asks for what lacks and draws what is there."""
         self.pool.choose(self.session.pool)
-        self.verification.want(self, self.wishes() if self.isVisible() else [])
+        self.verification.want(self, self.wishes() if self._seen else [])
         self.redraw()
         self._show_note()
         self.move_marks()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self.refresh()
+    def set_seen(self, seen: bool) -> None:
+        """Whether the panel is in sight; from its dock."""
+        self._seen = seen
+        if seen:
+            self.refresh()
+        else:
+            self.verification.want(self, [])
 
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self.verification.want(self, [])
+    @property
+    def seen(self) -> bool:
+        return self._seen
 
     def _on_position(self, position: int) -> None:
-        if not self.isVisible():
+        if not self._seen:
             return
         if not self.context.player.playing:
             self._move_now()
@@ -169,7 +174,7 @@ class VerifyPanel(QWidget):
             self._timers["move"].start()
 
     def _move_now(self) -> None:
-        self.verification.want(self, self.wishes() if self.isVisible() else [])
+        self.verification.want(self, self.wishes() if self._seen else [])
         self.move_marks()
 
     # -- the note

@@ -21,8 +21,8 @@ OBSERVED = ""
 @dataclass(frozen=True)
 class Series:
     """keys: the legend entries that hide it. x, y: one value per point, y None where there is none. style: colour
-    OBSERVED stands for the text's colour. texts: what the mouse finds at each point. marker: "" for none. sparse: markers
-    keep a distance, not every point gets one."""
+    OBSERVED stands for the text's colour. texts: what the mouse finds at each point. marker: "" for none. sparse:
+    markers keep a distance, not every point gets one."""
 
     keys: tuple[Hashable, ...]
     x: tuple[float, ...]
@@ -169,7 +169,9 @@ class Chart(Plot):
             painter.setBrush(QColor(self.theme.panel))
             last = -MARKER_ROOM
             for index, point in enumerate(points):
-                if point is not None and (not series.sparse or point.x() - last >= MARKER_ROOM or alone(points, index)):
+                if point is None:
+                    continue
+                if not series.sparse or point.x() - last >= MARKER_ROOM or alone(points, index):
                     draw_marker(painter, series.marker, point.x(), point.y(), 3.0)
                     last = point.x()
         self._places.of.append((series, points))

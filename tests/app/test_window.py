@@ -101,7 +101,7 @@ def test_a_click_on_run_brings_a_forecast_beside_its_truth(driver: Driver) -> No
     assert maps.predicted._left.text() == "PRED. persistence"  # short in a small window
     assert maps.predicted._right.text().endswith("+30 min")
     plots = driver.window.panels["scores"].plots  # type: ignore[attr-defined]
-    driver.until(lambda: plots["csi"].value_at("persistence", 0) is not None)
+    driver.until(lambda: plots["upper"].value_at("persistence", 0) is not None)
 
 
 def test_history_is_shown_as_observed_input_on_both_sides(driver: Driver) -> None:
