@@ -126,12 +126,15 @@ def cli(verbose: int) -> None:
 @cli.command()
 @paths_argument
 @polar_options
+@click.option("--fresh", is_flag=True, help="Look at every file, also in old folders that have not changed.")
 @json_option
-def info(*, paths: tuple[Path, ...], product: str, height_m: float, pixel_km: float, as_json: bool) -> int:
+def info(*, paths: tuple[Path, ...], product: str, height_m: float, pixel_km: float, fresh: bool,
+         as_json: bool) -> int:
     """Describe an archive: format, times, grid, gaps, missing share, maximum."""
     from engine.jobs.info import InfoRequest
 
-    return answer("info", InfoRequest(paths, PolarOptions(product, height_m, pixel_km)), as_json, printing.info)
+    request = InfoRequest(paths, PolarOptions(product, height_m, pixel_km), fresh)
+    return answer("info", request, as_json, printing.info)
 
 
 @cli.command()
@@ -336,6 +339,24 @@ def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: 
                   printing.plain)
 
 
+@cli.command("import-weights")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="simvp, tau, earthformer or earthformer-sevir.")
+@click.option("--step-minutes", type=click.FloatRange(0.5, 60), required=True, help="Of the data it was trained on.")
+@click.option("--pixel-km", type=click.FloatRange(0.01, 100), required=True, help="Of the data it was trained on.")
+@click.option("--trained-on", required=True, help="The data it was trained on, in words.")
+@click.option("--zr", nargs=2, type=float, default=(200.0, 1.6), show_default=True, help="a and b of Z = a R^b.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL.safetensors")
+@json_option
+def import_weights(*, checkpoint: Path, model: str, step_minutes: float, pixel_km: float, trained_on: str,
+                   zr: tuple[float, float], output: Path, as_json: bool) -> int:
+    """Make a weight file of a published PyTorch checkpoint; nothing in it is executed."""
+    from engine.jobs.import_weights import ImportRequest
+
+    request = ImportRequest(checkpoint, model, output, step_minutes, pixel_km, trained_on, *zr)
+    return answer("import-weights", request, as_json, printing.plain)
+
+
 @cli.command()
 @paths_argument
 @click.option("--forecasters", required=True, help="Names that 'models' lists, separated by commas.")
@@ -374,6 +395,33 @@ def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, input
         paper_outputs=paper_outputs, device=device, seeds=seeds, work=work, limit=limit, tables=table,
         changes=Changes(mask=mask, crop=crop, pixel_km=pixel_km), workers=workers, scheduler=scheduler)
     return answer("benchmark", request, as_json, printing.benchmark)
+
+
+@cli.command()
+@paths_argument
+@click.option("--forecaster", "forecasters", required=True, multiple=True,
+              help="A name that 'models' lists; several times for several.")
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Folder for the forecast files; one in your data folder if not given.")
+@click.option("--inputs", type=click.IntRange(1), default=5, show_default=True, help="Input frames.")
+@click.option("--lead-times", type=click.IntRange(1), default=20, show_default=True, help="Frames to forecast.")
+@thresholds_option
+@click.option("--every", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+              help="Seconds between two looks at the folder.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many new frames; else at Ctrl+C.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@polar_options
+@json_option
+def watch(*, paths: tuple[Path, ...], forecasters: tuple[str, ...], output: Path | None, inputs: int, lead_times: int,
+          thresholds: tuple[float, ...], every: float, frames: int | None, device: str, seed: int, product: str,
+          height_m: float, pixel_km: float, as_json: bool) -> int:
+    """Follow a folder: forecast at each new frame, score earlier forecasts as their observations come."""
+    from engine.jobs.watch import WatchRequest
+
+    request = WatchRequest(paths, forecasters, output, inputs, lead_times, device, seed, thresholds, every, frames,
+                           PolarOptions(product, height_m, pixel_km))
+    return answer("watch", request, as_json, printing.plain)
 
 
 def _box(degrees: tuple[float, float, float, float]) -> Region:

@@ -36,7 +36,7 @@ class UntrainedDialog(QDialog):
         self.table = QTableWidget(len(models), len(HEADINGS))
         self.table.setHorizontalHeaderLabels(HEADINGS)
         self._fill(models)
-        self.table.currentCellChanged.connect(lambda row, *_: self._tell(row))
+        self.table.currentCellChanged.connect(self._tell)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
@@ -66,7 +66,7 @@ class UntrainedDialog(QDialog):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(len(HEADINGS) - 1, QHeaderView.ResizeMode.Stretch)
 
-    def _tell(self, row: int) -> None:
+    def _tell(self, row: int, column: int = 0, row_before: int = -1, column_before: int = -1) -> None:
         """The way to weights for the network of a row."""
         item = self.table.item(row, 1)
         name = item.text() if item else "NAME"
@@ -75,4 +75,5 @@ class UntrainedDialog(QDialog):
             f"    stormdeck-engine pack ARCHIVE -o pack.h5\n"
             f"    stormdeck-engine train {name} --pack pack.h5\n"
             f"or put weights that you have, {name}.safetensors, into\n    {user_folder()}\n"
-            f"It is found when Stormdeck starts.")
+            f"where they are found when Stormdeck starts. Published checkpoints of SimVP, TAU and Earthformer become such "
+            f"a file by\n    stormdeck-engine import-weights")
