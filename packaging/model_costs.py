@@ -55,8 +55,11 @@ def work(name: str) -> tuple[int, tuple[int, int]]:
     """Multiply-accumulates, and the grid."""
     with torch.device("meta"):
         empty = build(ZOO[name].configuration).eval()
-        shape = padded(empty)
-        return multiply_accumulates(empty, inputs_of(name), LEADS, shape), shape
+        shape, inputs = padded(empty), inputs_of(name)
+        if not isinstance(empty, EncoderForecaster):
+            return multiply_accumulates(empty, inputs, LEADS, shape), shape
+        one, seen, ahead = (multiply_accumulates(empty, *frames, shape) for frames in ((1, 1), (2, 1), (1, 2)))
+    return one + (inputs - 1) * (seen - one) + (LEADS - 1) * (ahead - one), shape
 
 
 def seconds(name: str, shape: tuple[int, int]) -> float:
@@ -85,7 +88,7 @@ def per_frame(frames: Iterator[object]) -> tuple[float, float]:
 def counts() -> list[str]:
     lines = ["| name | exact | printed | remark |", "|---|---|---|---|"]
     for name, told in PUBLISHED.items():
-        others = [f"{thousands(count)} {what}" for what, count in told.others.items()]
+        others = [f"{what}: {thousands(count)}" for what, count in told.others.items()]
         remark = " ".join(filter(None, ["✓" if told.agrees else "", told.note, "; ".join(others)]))
         lines.append(f"| `{name}` | {thousands(ZOO[name].parameters)} | {told.printed or '–'} | {remark or '–'} |")
     return lines
