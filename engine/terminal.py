@@ -96,6 +96,8 @@ def answer(kind: str, request: Any, as_json: bool, printer: Printer) -> int:
     except StormdeckError as error:
         complain(error)
         return error.exit_code
+    if not result:  # one of several processes that leaves the answer to the first
+        return 0
     if as_json:
         sys.stdout.write(json.dumps(result.get("models", result), allow_nan=False) + "\n")
     else:

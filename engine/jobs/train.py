@@ -61,6 +61,7 @@ def run(request: TrainRequest, scope: Scope) -> Iterator[Event]:
     goes on where it stopped with ``resume``.
     """
     yield Started()
+    from engine.training.board import Board
     from engine.training.share import joined
     from engine.training.start import data, run_of
 
@@ -70,9 +71,13 @@ def run(request: TrainRequest, scope: Scope) -> Iterator[Event]:
         scope.progress(0.0, "reading the packs")
         found = data(recipe)
         training = run_of(recipe, found, folder, device=chosen, share=share, token=scope.token, resume=request.resume)
-        with Curves(folder, training.progress.step, writes=share.rank == 0) as curves:
+        step, writes = training.progress.step, share.rank == 0
+        with Curves(folder, step, writes) as curves, Board(folder / "tensorboard", step, writes) as board:
+            if board.note:
+                yield Warned(board.note)
             for told_now in training.run():
                 curves.add(told_now)
+                board.add(told_now)
                 yield from _events(told_now, scope)
         if share.rank == 0:
             yield Finished(_result(training, found, folder, chosen))

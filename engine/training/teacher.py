@@ -90,4 +90,9 @@ def _blocks(network: nn.Module) -> list[tuple[nn.Module, str]]:
 
 
 def _again(run: Any, *given: Any) -> Any:
-    return checkpoint(run, *given, use_reentrant=False)
+    return checkpoint(_on_copies, run, *given, use_reentrant=False)
+
+
+def _on_copies(run: Any, *given: Any) -> Any:
+    """A step uses up the list of states that it is given; the second time it needs the list again."""
+    return run(*(list(one) if isinstance(one, list) else one for one in given))

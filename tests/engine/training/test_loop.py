@@ -140,7 +140,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(pack: Path, tmp_path: Path) ->
     assert steps == list(range(1, 61))
 
 
-def test_disk_full_leaves_the_last_checkpoint_whole(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_full_leaves_the_last_checkpoint_whole(pack: Path, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     real = torch.save
 
     def full(content: dict[str, Any], file: Any) -> None:
@@ -173,10 +174,14 @@ def test_a_damaged_newest_checkpoint_is_passed_over(pack: Path, tmp_path: Path) 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_a_reason(pack: Path, tmp_path: Path) -> None:
     made = training(recipe(pack, run={"steps": 20, "save_every": 2}), tmp_path)
-    with pytest.raises(Diverged, match=r"step 4: .*loss.* not a finite number\. The checkpoint of step 2"):
+
+    def spoil_after(step: int) -> None:
         for told in made.run():
-            if isinstance(told, StepDone) and told.step == 3:
+            if isinstance(told, StepDone) and told.step == step:
                 next(iter(made.network.parameters())).data.fill_(float("nan"))
+
+    with pytest.raises(Diverged, match=r"step 4: .*loss.* not a finite number\. The checkpoint of step 2"):
+        spoil_after(3)
     kept = checkpoint.newest(tmp_path)
     assert kept["step"] == 2
     assert all(bool(value.isfinite().all()) for value in kept["network"].values())
@@ -265,8 +270,12 @@ def test_the_job_can_be_stopped(pack: Path, tmp_path: Path) -> None:
     file.write_text(as_toml(recipe(pack)))
     token = CancelToken()
     events = train_job(TrainRequest(str(file), output=tmp_path / "run", device="cpu"), Scope(token))
-    with pytest.raises(Cancelled):
+
+    def stop_at_once() -> None:
         for event in events:
             if isinstance(event, TrainingStep):
                 token.cancel()
+
+    with pytest.raises(Cancelled):
+        stop_at_once()
     assert checkpoint.newest(tmp_path / "run")["step"] == 1
