@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.networks.cell import Flow, Place
+from engine.networks.cell import Flow, Place, laid_out
 from engine.networks.cells.convgru import LEAK
 
 MakeCell = Callable[[int, int, int, Place], nn.Module]
@@ -105,7 +105,7 @@ class EncoderForecaster(nn.Module):
         states: list[Any] = [None] * len(self.encoder)
         memories: list[Tensor | None] = [None] * len(self.encoder)
         for step in range(frames.shape[1]):
-            x = F.leaky_relu(self.enter(with_coordinates(frames[:, step], places)), LEAK)
+            x = F.leaky_relu(self.enter(laid_out(with_coordinates(frames[:, step], places))), LEAK)
             memory = memories[0]
             for level, cell in enumerate(self.encoder):
                 state = cell.start(x) if states[level] is None else states[level]  # type: ignore[operator]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.networks.cell import Flow, Place
+from engine.networks.cell import Embedded, Flow, Place, laid_out
 from engine.networks.topologies import Layer
 
 MakeCell = Callable[[int, int, Place], nn.Module]
@@ -66,28 +66,42 @@ class Recurrent(nn.Module):
         coarse = [like[..., :: 2**layer.scale, :: 2**layer.scale] for layer in self.layers]
         return [cell.start(grid) for cell, grid in zip(self.cells, coarse, strict=True)]  # type: ignore[operator]
 
+    def _entering(self, frame: Tensor, memory: Tensor | None) -> Flow:
+        """What the first layer sees."""
+        embedding: nn.Conv2d = self.embeddings[0]  # type: ignore[assignment]
+        if torch.is_inference_mode_enabled() and getattr(self.cells[0], "takes_embedded", False):
+            return Flow(None, memory, embedded=Embedded(frame, embedding))
+        return Flow(laid_out(embedding(frame)), memory)
+
     def step(self, frame: Tensor, state: list[Any], memory: Tensor | None
              ) -> tuple[list[Tensor], list[Any], Tensor | None]:
-        """One time step. frame: (B, 1, H, W). Returns the read-outs, the new states, the zigzag memory."""
+        """One time step. frame: (B, 1, H, W). Returns the read-outs, the new states, the zigzag memory.
+
+        ``state`` is used up: each layer's old state is let go of as soon as there is the new one.
+        """
         outputs: list[Tensor] = []
         readouts: list[Tensor] = []
-        new_state: list[Any] = []
-        plain, scale = self.embeddings[0](frame), 0
-        for layer, cell, old in zip(self.layers, self.cells, state, strict=True):
-            plain = resample(plain, scale, layer.scale)
-            memory = None if memory is None else resample(memory, scale, layer.scale)
-            hidden = plain
-            for skip in layer.skips:
-                hidden = hidden + outputs[skip]
-            flow, fresh, _ = cell(Flow(hidden, memory, plain), old)
-            new_state.append(fresh)
-            plain, memory, scale = flow.hidden, flow.memory, layer.scale
-            outputs.append(plain)
+        flow, scale = self._entering(frame, memory), 0
+        for number, (layer, cell) in enumerate(zip(self.layers, self.cells, strict=True)):
+            if flow.embedded is None:
+                flow = onwards(flow, scale, layer, outputs)
+            flow, state[number], _ = cell(flow, state[number])
+            scale = layer.scale
+            outputs.append(flow.hidden)
             if layer.reads:
-                readouts.append(self.heads[len(readouts)](plain))
+                readouts.append(self.heads[len(readouts)](flow.hidden))
                 if len(readouts) < len(self.heads):
-                    plain = self.embeddings[len(readouts)](readouts[-1])
-        return readouts, new_state, memory
+                    flow = flow._replace(hidden=self.embeddings[len(readouts)](readouts[-1]))
+        return readouts, state, flow.memory
+
+
+def onwards(flow: Flow, scale: int, layer: Layer, outputs: list[Tensor]) -> Flow:
+    """What a layer sees of what the one before it, on ``scale``, let go on, and of the outputs that skip to it."""
+    assert flow.hidden is not None
+    plain = hidden = resample(flow.hidden, scale, layer.scale)
+    for skip in layer.skips:
+        hidden = hidden + outputs[skip]
+    return Flow(hidden, None if flow.memory is None else resample(flow.memory, scale, layer.scale), plain)
 
 
 def places(layers: tuple[Layer, ...]) -> list[Place]:

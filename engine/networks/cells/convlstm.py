@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from engine.networks.cell import Flow, Place, SumConv, gated, sigmoid, zeros
+from engine.networks.cell import Flow, Place, SumConv, emitted, gated, sigmoid, zeros
 
 State = tuple[Tensor, Tensor]
 
@@ -14,6 +13,7 @@ class ConvLSTM(nn.Module):
     """(i, f, g, o) = W_x * X + W_h * H;  C' = f C + i g;  H' = o tanh C'."""
 
     uses_memory = False
+    takes_embedded = True
 
     def __init__(self, inputs: int, hidden: int, place: Place, kernel: int = 3) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class ConvLSTM(nn.Module):
 
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         hidden, cell = state
-        gates = self.gates(flow.hidden, hidden)
+        gates = self.gates(flow.seen, hidden)
         cell = gated(gates[:, : 3 * self.hidden], cell)
-        hidden = sigmoid(gates[:, 3 * self.hidden:]) * torch.tanh(cell)
+        hidden = emitted(sigmoid(gates[:, 3 * self.hidden:]), cell)
         return Flow(hidden, flow.memory), (hidden, cell), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.networks.cell import Flow, Place, SumConv, gated, sigmoid, tanh, zeros
+from engine.networks.cell import Flow, Place, Seen, SumConv, emitted, gated, sigmoid, zeros
 
 State = tuple[Tensor, Tensor]
 
@@ -18,6 +18,7 @@ class STLSTM(nn.Module):
     """
 
     uses_memory = True
+    takes_embedded = True
 
     def __init__(self, inputs: int, hidden: int, place: Place, kernel: int = 3) -> None:
         super().__init__()
@@ -33,14 +34,14 @@ class STLSTM(nn.Module):
 
     def forward(self, flow: Flow, state: State) -> tuple[Flow, State, None]:
         hidden, cell = state
-        seen = hidden if flow.hidden is None else flow.hidden
+        seen = hidden if flow.seen is None else flow.seen
         memory = zeros(hidden, self.hidden) if flow.memory is None else flow.memory
         memory = gated(self.spatial(seen, memory), memory)
         cell, out = self.remember(seen, hidden, cell)
         hidden = self.emit(out, cell, memory)[0]
         return Flow(hidden, memory), (hidden, cell), None
 
-    def remember(self, seen: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def remember(self, seen: Seen, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """C' and the output gate's own part, of which the other gates' memory is let go."""
         gates = self.temporal(seen, hidden)
         cell = gated(gates[:, : 3 * self.hidden], cell)
@@ -49,4 +50,4 @@ class STLSTM(nn.Module):
     def emit(self, out: Tensor, cell: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """(H', O) from the output gate's own part, C' and M'."""
         gate = sigmoid(out + self.output(cell, memory))
-        return gate * tanh(self.join(torch.cat((cell, memory), dim=1))), gate
+        return emitted(gate, self.join(torch.cat((cell, memory), dim=1))), gate

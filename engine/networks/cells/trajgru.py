@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.networks.cell import Flow, Place, SumConv, warp, zeros
+from engine.networks.cell import Flow, Place, SumConv, convolved, warp, zeros
 from engine.networks.cells.convgru import LEAK, gru_update
+from engine.networks.gathering import gathered
 
 
 class TrajGRU(nn.Module):
@@ -16,6 +17,7 @@ class TrajGRU(nn.Module):
     """
 
     uses_memory = False
+    takes_embedded = True
 
     def __init__(self, inputs: int, hidden: int, place: Place, links: int = 10,
                  structure: tuple[int | None, int] = (32, 5)) -> None:
@@ -33,13 +35,15 @@ class TrajGRU(nn.Module):
         return zeros(like, self.hidden)
 
     def forward(self, flow: Flow, state: Tensor) -> tuple[Flow, Tensor, None]:
-        seen = None if self.from_input is None else self.from_input(flow.hidden)
-        shifts = self.flows(F.leaky_relu(self.features(flow.hidden, state), LEAK))
+        seen = None if self.from_input is None or flow.seen is None else convolved(self.from_input, flow.seen)
+        shifts = self.flows(F.leaky_relu(self.features(flow.seen, state), LEAK, inplace=not torch.is_grad_enabled()))
         hidden = gru_update(seen, self._gathered(state, shifts), state)
         return Flow(hidden, flow.memory), hidden, None
 
     def _gathered(self, state: Tensor, shifts: Tensor) -> Tensor:
         """Sum over links of W_l * warp(H, U_l, V_l): (B, 3C, H, W)."""
+        if torch.is_inference_mode_enabled() and state.device.type == "cpu":
+            return gathered(state, shifts, self.from_state)
         pairs = shifts.chunk(self.links, dim=1)
         if torch.is_grad_enabled():
             return torch.as_tensor(self.from_state(torch.cat([warp(state, pair) for pair in pairs], dim=1)))

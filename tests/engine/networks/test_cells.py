@@ -58,8 +58,8 @@ def sequence(batch: int = 2, steps: int = 3, height: int = 6, width: int = 8, ch
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_computes_what_its_equations_say(name: str, place: Place) -> None:
     cell, frames, memories = make(name, place), sequence(), sequence()
-    for grad in (False, True):  # inference may take another way through the weights than training
-        with torch.set_grad_enabled(grad):
+    for way in (torch.enable_grad, torch.no_grad, torch.inference_mode):  # inference goes other ways than training
+        with way():
             found = run(fast(cell), cell, frames, memories)
         with torch.no_grad():
             wanted = run(LITERAL[name](cell), cell, frames, memories)
