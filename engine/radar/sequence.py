@@ -91,7 +91,7 @@ class LazyFrames(Sequence[FrameRef]):
     def __getitem__(self, index: int | slice) -> FrameRef | Sequence[FrameRef]:
         if isinstance(index, slice):
             return LazyFrames(self.moments[index], self.sources, self.source[index], self.place[index])
-        return self.sources[self.source[index]][int(self.place[index])]
+        return self.sources[int(self.source[index])][int(self.place[index])]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LazyFrames | tuple):
@@ -277,8 +277,8 @@ class RadarSequence:
         tolerance = (self.step or timedelta(seconds=2)) / 2
         after = bisect.bisect_left(self.times, time)
         nearest = min((i for i in (after - 1, after) if 0 <= i < len(self)),
-                      key=lambda i: abs(self.frames[i].time - time))
-        return nearest if abs(self.frames[nearest].time - time) < tolerance else None
+                      key=lambda i: abs(self.times[i] - time))
+        return nearest if abs(self.times[nearest] - time) < tolerance else None
 
     def inputs_ending_at(self, index: int, count: int) -> tuple[int, ...]:
         """Indices of ``count`` frames, one step apart, of which ``index`` is the last.
@@ -287,7 +287,7 @@ class RadarSequence:
         """
         if count < 1 or not 0 <= index < len(self):
             raise NotEnoughInput(f"{self.name}: frame {index} does not exist; there are {len(self)} frames.")
-        step, end = self.step, self.frames[index].time
+        step, end = self.step, self.times[index]
         if count > 1 and step is None:
             raise NotEnoughInput(f"{self.name}: one frame only; {count} are needed for this forecast.")
         wanted: list[int] = []
@@ -303,13 +303,13 @@ class RadarSequence:
         """The frame of that time, give or take a fifth of a step (seconds where there is no step); or None."""
         tolerance = (self.step or timedelta(minutes=1)) * 0.2
         found = self.index_at(time)
-        return found if found is not None and abs(self.frames[found].time - time) <= tolerance else None
+        return found if found is not None and abs(self.times[found] - time) <= tolerance else None
 
     def _why_missing(self, time: datetime, index: int, count: int) -> str:
-        end = self.frames[index].time
-        if time < self.frames[0].time:
+        end = self.times[index]
+        if time < self.times[0]:
             return (f"{self.name}: {count} frames up to {end:%Y-%m-%d %H:%M} UTC are needed, "
-                    f"but the archive begins at {self.frames[0].time:%Y-%m-%d %H:%M} UTC.")
+                    f"but the archive begins at {self.times[0]:%Y-%m-%d %H:%M} UTC.")
         return (f"{self.name}: the frame at {time:%Y-%m-%d %H:%M} UTC is missing (a gap in the "
                 f"{count} input frames up to {end:%H:%M} UTC).")
 
