@@ -260,3 +260,12 @@ def test_mean_over_time_wants_data_in_half_of_the_frames() -> None:
 def test_steps_must_be_multiples(minutes: float) -> None:
     with pytest.raises(WrongUsage, match="multiple"):
         aggregate(sequence(noise, 13), timedelta(minutes=minutes))
+
+
+def test_filled_frames_are_no_observations() -> None:
+    holey = sequence(noise, 6, missing=(2,))
+    filled = fill_gaps(holey, "linear")
+    (made,) = filled.filled
+    for index, time in enumerate(filled.times):
+        assert (filled.rain_rate_at(time) is None) == (index == made)
+        assert (filled.packed_rain_rate_at(time) is None) == (index == made)

@@ -19,10 +19,10 @@ from engine.jobs.forecast import ForecastRequest
 from engine.jobs.forecast import run as forecast
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
-from engine.radar.packed import LARGE_CELLS, PackedField, PackedStack, pack, packed, unpacked
+from engine.radar.packed import LARGE_CELLS, PackedField, PackedStack, pack, packed, rows_of, unpacked
 from engine.radar.scaling import rain_bins
 from engine.radar.sequence import FrameRef, Layout, RadarSequence
-from engine.radar.units import Quantity
+from engine.radar.units import MARSHALL_PALMER, Quantity
 
 COLOURS = np.full(256, 0xFF000000, np.uint32)
 NOON = datetime(2020, 7, 1, 12, 0, tzinfo=UTC)
@@ -64,6 +64,33 @@ def test_only_large_frames_are_packed() -> None:
     assert packed(kept) is kept
     assert kept.nbytes < large.nbytes / 4
     assert not unpacked(kept).flags.writeable
+
+
+def test_a_packed_frame_becomes_an_array_and_another_quantity() -> None:
+    field = showers(40, 33, background=-32.0)
+    kept = pack(field, -32.0)
+    np.testing.assert_array_equal(np.asarray(kept), field)
+    with pytest.raises(ValueError, match="copy"):
+        np.array(kept, copy=False)
+    rain = kept.mapped(MARSHALL_PALMER.rain_rate)
+    np.testing.assert_array_equal(rain.unpack(), MARSHALL_PALMER.rain_rate(field))
+    assert rain.background == 0.0
+    np.testing.assert_array_equal(rows_of(kept, slice(3, 9)), rows_of(field, slice(3, 9)))
+
+
+def test_large_frames_of_reflectivity_are_drawn_as_their_rain() -> None:
+    shape = (LARGE_CELLS // 2100 + 1, 2100)
+    field = showers(*shape, background=-32.0)
+    grid = Grid.regular(left=0, top=0, dx=1000, dy=1000, nx=shape[1], ny=shape[0])
+    layout = Layout("test", "DBZH", Quantity.REFLECTIVITY, "dBZ", grid)
+    sequence = RadarSequence(layout, (FrameRef(NOON, Path("a"), 0),), lambda ref, layout: pack(field, -32.0))
+    np.testing.assert_array_equal(sequence.native(0), field)
+    np.testing.assert_array_equal(unpacked(sequence.packed_rain_rate(0)), sequence.rain_rate(0))
+    packed_one = make_picture(sequence.packed_rain_rate(0), grid, COLOURS, (1.0,))
+    plain = make_picture(sequence.rain_rate(0), grid, COLOURS, (1.0,))
+    np.testing.assert_array_equal(packed_one.bins, plain.bins)
+    for one, other in zip(packed_one.contours, plain.contours, strict=True):
+        np.testing.assert_allclose(one.xy, other.xy, rtol=1e-5)
 
 
 def test_a_stack_reads_like_an_array() -> None:

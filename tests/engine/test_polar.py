@@ -168,6 +168,20 @@ def test_products_heights_and_pixels_are_chosen(tmp_path: Path) -> None:
     assert open_archive(path, options=PolarOptions(height_m=500.0)).layout.variable == "DBZH (CAPPI 0.5 km)"
 
 
+@pytest.mark.parametrize("product", ["lowest", "max"])
+def test_convert_and_export_take_the_product(tmp_path: Path, product: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = odim_polar(tmp_path / "a.h5", {0.5: np.full((360, 120), 84, np.uint8),
+                                          9.0: np.full((360, 120), 124, np.uint8)}, NOON)
+    options = ["--product", product, "--pixel-km", "2", "--json"]
+    assert commands.run(["convert", str(path), "-o", str(tmp_path / "b.nc"), *options]) == 0
+    converted = open_archive(tmp_path / "b.nc")
+    assert converted.grid.shape == (60, 60)
+    assert converted.native(0)[30, 30] == pytest.approx(10.0 if product == "lowest" else 30.0)
+    assert commands.run(["export", str(path), "-o", str(tmp_path / "frames.png"), "--size", "640x360", *options]) == 0
+    capsys.readouterr()
+    assert any(tmp_path.rglob("*.png"))
+
+
 def test_equal_codes_for_no_data_and_no_echo_mean_no_echo(tmp_path: Path) -> None:
     path = odim_polar(tmp_path / "a.h5", {0.5: np.zeros((360, 120), np.uint8)}, NOON, nodata=0, conventions=False)
     field = open_archive(path, options=LOWEST).native(0)
