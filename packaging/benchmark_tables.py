@@ -93,14 +93,15 @@ def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[s
     """The command's document, and forecasters that could not take part (too few inputs for them, say)."""
     archives = [data / folder for folder in group.folders]
     work = ("--device", "cpu", *group.wishes, "--work", kept / f"{group.folders[0].replace('/', '-')}.sqlite")
-    able, unable = [], []
-    for name in present():
-        code, _ = command("benchmark", *archives, "--forecasters", name, *work)
-        print(f"{group.title}: {name} {'done' if code == 0 else f'ended with {code}'}", flush=True)
-        (able if code == 0 else unable).append(name)
-    if not able:
-        raise SystemExit(f"{group.title}: nobody could take part")
-    _, document = command("benchmark", *archives, "--forecasters", ",".join(able), *work)
+    able, unable = present(), []
+    code, document = command("benchmark", *archives, "--forecasters", ",".join(able), *work)
+    if code:  # somebody cannot: each by itself tells who
+        codes = {name: command("benchmark", *archives, "--forecasters", name, *work)[0] for name in able}
+        able, unable = ([name for name in codes if bool(codes[name]) is failed] for failed in (False, True))
+        if not able:
+            raise SystemExit(f"{group.title}: nobody could take part")
+        _, document = command("benchmark", *archives, "--forecasters", ",".join(able), *work)
+    print(f"{group.title}: {', '.join(able)}", flush=True)
     return document, unable
 
 

@@ -29,6 +29,7 @@ from engine.jobs.scope import Scope
 from engine.jobs.verify import check_thresholds
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import RadarSequence
+from engine.verification.agreement import between_scores
 from engine.verification.ledger import Ledger
 from engine.verification.protocol import Setting
 from engine.verification.seeds import over_seeds
@@ -185,7 +186,10 @@ def _results(units: list[Unit], request: BenchmarkRequest, scope: Scope) -> Iter
 
 def document(request: BenchmarkRequest, ledger: Ledger, names: list[str],
              everyone: Mapping[str, tuple[Entrant, ...]]) -> dict[str, Any]:
-    """Scores of every forecaster over all archives together, and archive by archive."""
+    """Scores of every forecaster over all archives together, and archive by archive; how well the scores agree over
+    all forecasters and seeds."""
+    found = {name: _scores(request, ledger, names, seeded) for name, seeded in everyone.items()}
+    each = [one["mean"] for scores in found.values() for one in scores.get("by_seed", {"": scores}).values()]
     return {
         "protocol": request.protocol, "inputs": request.inputs, "lead_times": request.lead_times,
         "every": request.every, "thresholds_mm_h": list(request.thresholds), "seeds": list(request.seeds),
@@ -194,7 +198,7 @@ def document(request: BenchmarkRequest, ledger: Ledger, names: list[str],
         + (" and static" if request.changes.mask is not None else ""),
         "changes": {name: str(value) for name, value in asdict(request.changes).items() if value not in (None, False)},
         "archives": names,
-        "forecasters": {name: _scores(request, ledger, names, seeded) for name, seeded in everyone.items()},
+        "forecasters": found, "kendall_tau": between_scores(each, request.thresholds),
         "by_archive": {archive: {name: _scores(request, ledger, [archive], seeded)
                                  for name, seeded in everyone.items()} for archive in names},
     }

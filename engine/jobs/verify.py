@@ -16,14 +16,16 @@ from engine.archives import open_archive
 from engine.archives.outlines import read_region
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.jobs.events import Event, Finished, ScoreReady, Warned
+from engine.jobs.info import iso
 from engine.jobs.scope import Scope
+from engine.jobs.verify_fields import FieldScores
 from engine.radar.gridding import PolarOptions
 from engine.radar.region import Region
 from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
 from engine.radar.sequence import Field, RadarSequence
 from engine.verification.counts import tally_pair
 from engine.verification.pooling import pool_pair
-from engine.verification.table import ScoreTable
+from engine.verification.table import ScoreTable, of_one_frame
 
 if TYPE_CHECKING:
     from engine.archives.forecast_file import Forecast
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 class VerifyRequest:
     """forecasts: forecast files. against: the archive that was observed. thresholds: mm/h, rising.
     pool: maxima over windows of pool x pool pixels are compared instead of pixels. options: how polar data become
-    maps. region: only its cells are compared; a file of outlines or a region, of the whole grid where None."""
+    maps. region: only its cells are compared; a file of outlines or a region, of the whole grid where None.
+    fields: also what looks at whole frames, per frame too: similarity, objects, neighbourhoods, spectra."""
 
     forecasts: tuple[Path, ...]
     against: tuple[Path, ...]
@@ -41,6 +44,7 @@ class VerifyRequest:
     pool: int = 1
     options: PolarOptions | None = None
     region: Region | Path | None = None
+    fields: bool = False
 
 
 def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
@@ -65,11 +69,14 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     table = ScoreTable(request.thresholds, (lead for f in forecasts for lead in f.lead_minutes), pool=request.pool)
     mask = None if region is None else mask_on(region, observed)
     yield from _complaints(forecasts, observed)
-    yield from _compare(forecasts, observed, table, bins, scope, mask)
+    whole = FieldScores(request.thresholds, observed.grid.pixel_km, observed.zr, scope.token.check)
+    yield from _compare(forecasts, observed, table, bins, scope, mask, whole if request.fields else None)
     document = _document(table, forecasts, observed) | {"region": describe(region, mask)}
     if len(document["missing_leads_min"]) == len(table.lead_minutes):
         raise NotEnoughInput(_nothing_observed(forecasts, observed),
                              advice="Choose the archive that holds the hours after the reference time.")
+    if request.fields:
+        document["fields"] = whole.to_json(table.lead_minutes)
     if document["missing_leads_min"]:
         missing = ", ".join(f"{lead:g}" for lead in document["missing_leads_min"])
         yield Warned(f"Nothing was observed at lead times {missing} min; their scores are empty.")
@@ -153,7 +160,7 @@ def _complaints(forecasts: Sequence[Forecast], observed: RadarSequence) -> Itera
 
 
 def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: ScoreTable, bins: RainBins,
-             scope: Scope, mask: NDArray[np.bool_] | None) -> Iterator[ScoreReady]:
+             scope: Scope, mask: NDArray[np.bool_] | None, whole: FieldScores | None) -> Iterator[ScoreReady]:
     total, done = sum(len(f.lead_minutes) for f in forecasts), 0
     for forecast in forecasts:
         for index, (lead, valid) in enumerate(zip(forecast.lead_minutes, forecast.valid_times, strict=True)):
@@ -165,8 +172,12 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
             predicted = scored_field(forecast.frame(index))
             if table.pool > 1:
                 truth, predicted = pool_pair(truth, predicted, table.pool, mask)
-            table.add(lead, tally_pair(truth, predicted, zr=observed.zr, bins=bins,
-                                       valid=mask if table.pool == 1 else None, check=scope.token.check))
+            used = mask if table.pool == 1 else None
+            tally = tally_pair(truth, predicted, zr=observed.zr, bins=bins, valid=used, check=scope.token.check)
+            table.add(lead, tally)
+            if whole is not None:
+                told = {"forecast": forecast.path.name, "valid_time": iso(valid)}
+                whole.add(lead, truth, predicted, used, told | of_one_frame(tally, table.thresholds))
             yield ScoreReady(index, lead, table.at(lead))
     scope.progress(1.0, "scored")
 

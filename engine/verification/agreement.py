@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import Field
+
+ERRORS = ("mse", "mae", "b_mse", "b_mae")
 
 CLASS_NAMES = ("No / hardly noticeable", "Light", "Light to moderate", "Moderate", "Moderate to heavy",
                "Rainstorm warning")
@@ -35,6 +38,26 @@ def agreement(scores: Mapping[str, Sequence[float]], smaller_is_better: frozense
     names = tuple(scores)
     columns = [np.asarray(scores[name], np.float64) * (-1.0 if name in smaller_is_better else 1.0) for name in names]
     return names, np.array([[kendall_tau(a, b) for b in columns] for a in columns])
+
+
+def between_scores(means: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -> dict[str, Any] | None:
+    """Kendall's tau between errors (rows) and scores of events (columns) over some forecasters, as in Table 5; None
+    where there are fewer than three. means: of each forecaster, score -> number, or list by threshold.
+
+    Errors are not turned round, so that good agreement is near -1, as in print; null where a score is undefined."""
+    if len(means) < 3:
+        return None
+    columns = [(score, place) for score in ("csi", "hss") for place in range(len(thresholds))]
+    tau = [[_tau([mean[error] for mean in means], [mean[score][place] for mean in means]) for score, place in columns]
+           for error in ERRORS]
+    titles = [f"{score} {thresholds[place]:g}" for score, place in columns]
+    return {"errors": list(ERRORS), "scores": titles, "tau": tau}
+
+
+def _tau(first: Sequence[float | None], second: Sequence[float | None]) -> float | None:
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    found = kendall_tau([a for a, _ in pairs], [b for _, b in pairs]) if len(pairs) == len(first) else float("nan")
+    return found if np.isfinite(found) else None
 
 
 def class_counts(rain_rate: Field, thresholds: Sequence[float] = RAIN_CLASSES) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from engine.verification.fields import FIELD_SCORES
 from engine.verification.scores import EVENT_SCORES
 
 _AVERAGED = (*(score.name for score in EVENT_SCORES), *(score.name for score in FIELD_SCORES))
-_PER_SEED = ("counts", "frames", "pixels", "mean", "coverage")
+_PER_SEED = ("counts", "frames", "pixels", "mean", "coverage", "over_thresholds", "classes")
 
 
 def over_seeds(documents: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def over_seeds(documents: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     return {**common, **averaged, **told,
             "mean": {name: _each([mean[name] for mean in means], _mean) for name in first["mean"]},
             "std": {name: _each([mean[name] for mean in means], _deviation) for name in first["mean"]},
+            **{group: {name: _each([document[group][name] for document in every], _mean) for name in first[group]}
+               for group in ("over_thresholds", "classes")},
             "coverage": _mean([document["coverage"] for document in every]),
             "by_seed": {str(seed): dict(document) for seed, document in documents.items()}}
 

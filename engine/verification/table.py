@@ -65,10 +65,22 @@ class ScoreTable:
         return {score.name: np.array([math.nan if tally is None else score.function(tally) for tally in self.tallies])
                 for score in FIELD_SCORES}
 
+    def classes(self) -> dict[str, list[float | None]]:
+        """observed, predicted: shares of the classes that the thresholds cut, the driest first."""
+        counts = {name: values.sum(axis=1) for name, values in self.counts().items()}
+        pixels = sum(tally.pixels for tally in self.tallies if tally is not None)
+        shares = {}
+        for name, reached in (("observed", counts["tp"] + counts["fn"]), ("predicted", counts["tp"] + counts["fp"])):
+            between = -np.diff(np.concatenate([[pixels], reached, [0]]))
+            shares[name] = to_lists(between / pixels if pixels else np.full(between.size, np.nan))
+        return shares
+
     def to_json(self) -> dict[str, Any]:
         """The contract's ``verify`` document; ``null`` where a score is undefined.
 
-        ``mean`` holds each score's mean over the lead times at which it is defined.
+        ``mean`` holds each score's mean over the lead times at which it is defined, ``over_thresholds`` the mean
+        over the thresholds at which it is defined (a list by lead time). ``classes``: the share of pixels between
+        the thresholds, over all lead times (benchmark paper, Table 2).
         """
         events, fields = self.event_scores(), self.field_scores()
         found = [tally is not None and tally.frames > 0 for tally in self.tallies]
@@ -77,13 +89,22 @@ class ScoreTable:
             "lead_times_min": list(self.lead_minutes),
             "counts": {name: values.tolist() for name, values in self.counts().items()},
             **{name: to_lists(values) for name, values in {**events, **fields}.items()},
-            "mean": {name: to_lists(_mean_over_leads(values)) for name, values in {**events, **fields}.items()},
+            "mean": {name: to_lists(_mean_over_last(values)) for name, values in {**events, **fields}.items()},
+            "over_thresholds": {name: to_lists(_mean_over_last(values.T)) for name, values in events.items()},
+            "classes": self.classes(),
             "units": {score.name: score.unit for score in FIELD_SCORES},
             "frames": [0 if tally is None else tally.frames for tally in self.tallies],
             "pixels": [0 if tally is None else tally.pixels for tally in self.tallies],
             "missing_leads_min": [lead for lead, there in zip(self.lead_minutes, found, strict=True) if not there],
             "pool": self.pool,
         }
+
+
+def of_one_frame(tally: Tally, thresholds: Sequence[float]) -> dict[str, Any]:
+    """Every score of one comparison: lists by threshold, numbers for errors, None where undefined."""
+    table = _contingency(tally, tuple(thresholds))
+    events = {score.name: to_lists(score.function(table.tp, table.fn, table.fp, table.tn)) for score in EVENT_SCORES}
+    return events | {score.name: to_lists(np.asarray(score.function(tally))) for score in FIELD_SCORES}
 
 
 def _contingency(tally: Tally | None, thresholds: tuple[float, ...]) -> Contingency:
@@ -93,7 +114,7 @@ def _contingency(tally: Tally | None, thresholds: tuple[float, ...]) -> Continge
     return Contingency(thresholds, none, none, none, none)
 
 
-def _mean_over_leads(values: Values) -> Values:
+def _mean_over_last(values: Values) -> Values:
     defined = np.isfinite(values)
     count = defined.sum(axis=-1)
     total = np.where(defined, values, 0.0).sum(axis=-1)

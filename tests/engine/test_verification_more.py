@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.radar.scaling import RAIN_CLASSES
-from engine.verification.agreement import agreement, class_counts, kendall_tau
+from engine.verification.agreement import agreement, between_scores, class_counts, kendall_tau
 from engine.verification.ensembles import crps, rank_histogram, reliability
 from engine.verification.images import gdl, psnr, ssim
 from engine.verification.neighbourhood import fractions, useful_score
@@ -256,6 +257,18 @@ def test_kendall_on_the_printed_rows_of_the_benchmark() -> None:
             expected = sign * stats.kendalltau(table[first], table[second]).statistic
             assert tau[i, j] == pytest.approx(expected)
     assert tau[0, 2] > 0.5
+
+
+def test_the_papers_table_of_agreement() -> None:
+    def forecaster(csi: float, hss: float | None, error: float) -> dict[str, Any]:
+        return {"csi": [csi, csi], "hss": [hss, 1.0]} | dict.fromkeys(("mse", "mae", "b_mse", "b_mae"), error)
+
+    three = [forecaster(0.1, 0.2, 9.0), forecaster(0.2, None, 8.0), forecaster(0.3, 0.4, 8.5)]
+    found = between_scores(three, (0.5, 2.0))
+    assert found is not None
+    assert found["scores"] == ["csi 0.5", "csi 2", "hss 0.5", "hss 2"]
+    assert found["tau"][2] == [pytest.approx(-1 / 3), pytest.approx(-1 / 3), None, None]
+    assert between_scores(three[:2], (0.5, 2.0)) is None
 
 
 def test_class_counts_by_hand() -> None:

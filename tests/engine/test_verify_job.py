@@ -21,11 +21,15 @@ from engine.jobs.scope import Scope
 from engine.jobs.verify import VerifyRequest, check_thresholds
 from engine.radar.forecast import ForecastHeader
 from engine.radar.grid import Grid
-from engine.radar.scaling import RAIN_CLASSES
+from engine.radar.scaling import RAIN_CLASSES, unit_pixel
 from engine.radar.sequence import FrameRef, Layout, RadarSequence, Skipped
 from engine.radar.units import HKO7, MARSHALL_PALMER, ZR, Quantity
 from engine.verification import fields
 from engine.verification.counts import tally_pair
+from engine.verification.images import gdl, ssim
+from engine.verification.neighbourhood import fractions
+from engine.verification.objects import sal
+from engine.verification.spectrum import power_spectrum
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SHAPE = (12, 14)
@@ -98,6 +102,43 @@ def test_each_lead_time_is_compared_with_the_frame_of_its_valid_time(score):
     assert document["forecasts"] == 1
     assert document["zr"] == {"a": 200.0, "b": 1.6}
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_scores_of_whole_frames_come_when_asked_for(score):
+    events = score([forecast(), forecast(at=5, seed=200)], archive(), fields=True)
+    found = events[-1].result["fields"]
+    pairs = {5: [(rain(5), rain(105)), (rain(10), rain(205))], 15: [(rain(15), rain(115)), (rain(20), rain(215))]}
+    for place, lead in ((0, 5), (2, 15)):
+        units = [[unit_pixel(field, MARSHALL_PALMER) for field in pair] for pair in pairs[lead]]
+        assert found["ssim"][place] == pytest.approx(np.mean([ssim(*pair) for pair in units]))
+        assert found["gdl"][place] == pytest.approx(np.mean([gdl(*pair) for pair in units]))
+        assert found["sal_amplitude"][place] == pytest.approx(np.mean([sal(*pair).amplitude for pair in pairs[lead]]))
+        whole = fractions(*pairs[lead][0], 5.0, 9) + fractions(*pairs[lead][1], 5.0, 9)
+        assert found["fss"][3][2][place] == pytest.approx(whole.score)
+        spectra = [[power_spectrum(field, (1.0, 1.0)) for field in pair] for pair in pairs[lead]]
+        power = [sum(pair[k].power for pair in spectra) for k in (0, 1)]
+        assert found["power_ratio"][place] == pytest.approx(list(power[1] / power[0]))
+    assert found["fss_sides_km"][:2] == pytest.approx([1.0, 3.0])
+    assert len(found["frames"]) == 6
+    first = found["frames"][0]
+    assert first["valid_time"].startswith("2026-06-01T12:05")
+    assert first["lead_time_min"] == 5
+    one = tally_pair(rain(5), rain(105), zr=MARSHALL_PALMER)
+    assert first["mse"] == pytest.approx(fields.mse(one))
+    table = one.contingency()
+    assert first["pod"][1] == pytest.approx(float(table.tp[1] / (table.tp[1] + table.fn[1])))
+    json.dumps(events[-1].result, allow_nan=False)
+    assert "fields" not in score([forecast()], archive())[-1].result
+
+
+def test_classes_and_means_over_thresholds(score):
+    document = score([forecast()], archive())[-1].result
+    truth = np.concatenate([rain(5), rain(10), rain(15)])
+    shares = np.histogram(truth, [0, *RAIN_CLASSES, np.inf])[0] / truth.size
+    assert document["classes"]["observed"] == pytest.approx(shares)
+    assert sum(document["classes"]["predicted"]) == pytest.approx(1)
+    defined = [row[1] for row in document["csi"] if row[1] is not None]
+    assert document["over_thresholds"]["csi"][1] == pytest.approx(np.mean(defined))
 
 
 def test_forecasts_are_pooled_per_lead_time(score):
