@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -93,6 +95,16 @@ class Forecasting(QObject):
         self._sequence, self._reference = sequence, reference
         self.runs_changed.emit()
         self.shown_changed.emit()
+
+    def extend(self, sequence: RadarSequence, reference: int, moved: Mapping[int, int]) -> None:
+        """The same archive with other frames; moved: where frames stand now. Forecasts from frames that are gone go."""
+        self._sequence, self._reference = sequence, reference
+        runs, self._runs = self._runs, {}
+        for run in runs.values():
+            if run.reference in moved:
+                run.reference = moved[run.reference]
+                self._runs[run.forecaster, run.reference] = run
+        self.score_missing()
 
     def set_reference(self, reference: int) -> None:
         self._reference = reference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Session(QObject):
     """The one authority over time and over what is open; panels read it and follow its signals.
 
     archive_changed: another archive is open. sequence_changed: the same frames have other values (Z-R pair, mask).
+    frames_added: frames have come (or gone) since the archive was opened; what was there keeps its values.
     region_changed: scores are of another part of the map, or of maxima over other windows; they follow.
     """
 
@@ -40,6 +41,7 @@ class Session(QObject):
     reference_changed = Signal(int)
     position_changed = Signal(int)
     thresholds_changed = Signal()
+    frames_added = Signal()
     region_changed = Signal()
     failed = Signal(object)
 
@@ -130,6 +132,47 @@ class Session(QObject):
         self.reference_changed.emit(self.reference)
         self.position_changed.emit(self.position)
 
+    def extend(self, opened: RadarSequence) -> None:
+        """The open archive with the frames that it holds now. Time, forecasts and region stay; lead times that were
+        observed since are scored. An archive that has become another one is shown anew."""
+        old = self.sequence
+        if old is None or self._opened is None:
+            return
+        sequence = self._with_choices(opened)
+        places = {time: index for index, time in enumerate(sequence.times)}
+        moved = {index: places[time] for index, time in enumerate(old.times) if time in places}
+        same = opened.grid.same_as(old.grid) and opened.layout.variable == old.layout.variable
+        if not same or self.reference not in moved:
+            self.set_sequence(opened)
+        elif sequence.times != old.times:
+            self._opened, self.sequence = opened, sequence
+            self._move_to(sequence, moved)
+
+    def _move_to(self, sequence: RadarSequence, moved: Mapping[int, int]) -> None:
+        """moved: where the frames that are still there stand now."""
+        here = self.places[self.position].time
+        self.clock, self.reference = Clock(sequence), moved[self.reference]
+        self.places = self.clock.places(self.reference, self.forecasting.lead_times())
+        self.position = min(range(len(self.places)), key=lambda i: abs(self.places[i].time - here))
+        if not self.located:
+            self._ask_for_basemap(sequence.grid)
+        self.forecasting.extend(sequence, self.reference, moved)
+        if self.filling or any(before != after for before, after in moved.items()):
+            self.sequence_changed.emit()  # pictures are named by the numbers of frames
+        self.frames_added.emit()
+        self.track_changed.emit()
+        self.position_changed.emit(self.position)
+
+    def _with_choices(self, opened: RadarSequence) -> RadarSequence:
+        """With the Z-R pair, the mask and the filling that the user chose."""
+        sequence = opened if self._zr is None else opened.with_zr(self._zr)
+        sequence = sequence if self._mask is None else sequence.with_mask(self._mask)
+        if self.filling:
+            from engine.radar.operations import fill_gaps
+
+            sequence = fill_gaps(sequence, self.filling)
+        return sequence
+
     @property
     def own_zr(self) -> ZR | None:
         """The pair that the archive came with."""
@@ -168,12 +211,7 @@ class Session(QObject):
     def _take_values(self) -> None:
         """The same frames with other values, gaps filled or not; time and place stay."""
         assert self._opened is not None
-        sequence = self._opened if self._zr is None else self._opened.with_zr(self._zr)
-        sequence = sequence if self._mask is None else sequence.with_mask(self._mask)
-        if self.filling:
-            from engine.radar.operations import fill_gaps
-
-            sequence = fill_gaps(sequence, self.filling)
+        sequence = self._with_choices(self._opened)
         retimed = self.sequence is None or sequence.times != self.sequence.times
         self.sequence = sequence
         self.forecasting.clear()

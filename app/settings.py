@@ -43,6 +43,7 @@ class Values:
     smooth: bool = False
     speed: int = 8
     loop: bool = True
+    follow: bool = True
     geometry: str = ""
     state: str = ""
     keys: dict[str, str] = field(default_factory=dict)
@@ -117,7 +118,8 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "recent": _texts, "thresholds": check_thresholds, "drawn": _drawn, "forecaster": _kind(str),
     "pool": _pool, "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
     "theme": _one_of("dark", "light"), "contours": _one_of(*CONTOUR_MODES), "palette": _kind(str),
-    "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool), "geometry": _kind(str), "state": _kind(str),
+    "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool),
+    "follow": _kind(bool), "geometry": _kind(str), "state": _kind(str),
     "keys": _keys, "scores": _texts,
 }
 

@@ -28,6 +28,7 @@ from app.clutter import Clutter
 from app.context import Context
 from app.dialogs.keys import KeysDialog
 from app.dialogs.message_bar import MessageBar
+from app.following import Following
 from app.gaps import Gaps
 from app.icons import icon
 from app.measure import Measure
@@ -42,6 +43,7 @@ from app.player import Player
 from app.readout import Readout
 from app.region_desk import RegionDesk
 from app.regions import Regions
+from app.rolling import Rolling
 from app.session import Session
 from app.settings import Settings
 from app.startup import Startup
@@ -77,6 +79,8 @@ class MainWindow(QMainWindow):
         self.clutter = Clutter(self.session, self.bridge, self)
         self.gaps = Gaps(self.session, self.actions_by_key, self)
         self.parts = Parts(self.session, self.bridge, self)
+        self.following = Following(self.session, self.bridge, settings, self)
+        self.rolling = Rolling(self.session, self.bridge, self)
         self.regions = Regions(self.session, self.bridge, self.maps.all_panes, self)
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
@@ -105,6 +109,7 @@ class MainWindow(QMainWindow):
         self.panel_keys = PanelKeys(self.docks, self)
         self.readout = Readout(self.statusBar(), self.context, self.maps)
         self.region_desk = RegionDesk(self)
+        self.panels["run"].recent.use(self.rolling)  # type: ignore[attr-defined]
         self._build_menus()
         self.chip = QLabel("no archive")
         self.chip.setContentsMargins(0, 4, 12, 0)
@@ -170,6 +175,7 @@ class MainWindow(QMainWindow):
         actions["crossed"].setChecked(values.contours == "crossed")
         actions["smooth"].setChecked(values.smooth)
         actions["loop"].setChecked(values.loop)
+        actions["follow"].setChecked(values.follow)
         actions[values.theme].setChecked(True)
         actions.wire(self)
         actions["polar"].setEnabled(False)
@@ -190,6 +196,7 @@ class MainWindow(QMainWindow):
         self.clutter.ended.connect(self.panels["archive"].end_work)  # type: ignore[attr-defined]
         self.panels["archive"].stop.clicked.connect(self.clutter.cancel)  # type: ignore[attr-defined]
         session.archive_changed.connect(self._show_archive)
+        session.frames_added.connect(self._show_archive)
         session.archive_changed.connect(self.message_bar.hide)
         session.position_changed.connect(self._follow)
         self.player.playing_changed.connect(self._show_playing)
@@ -442,6 +449,8 @@ class MainWindow(QMainWindow):
         """Stops the loop, cancels and joins the engine, saves what is remembered."""
         self.player.pause()
         self.maps.modes.stop()
+        self.following.stop()
+        self.rolling.stop()
         self.settings.values.geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         self.settings.values.state = bytes(self.saveState().toBase64().data()).decode("ascii")
         self.bridge.close()

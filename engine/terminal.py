@@ -12,7 +12,7 @@ from typing import Any
 from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
-from engine.jobs.events import Event, Finished, Progress, TrainingValidated, Warned
+from engine.jobs.events import Event, Finished, Progress, Told, TrainingValidated, Warned
 from engine.jobs.scope import Scope
 
 Printer = Callable[[dict[str, Any]], None]
@@ -44,6 +44,8 @@ class Terminal:
                              completed=event.fraction or 0.0)
         elif isinstance(event, TrainingValidated):
             self.console.print(f"step {event.step}: {_plain(_validation(event.scores))}{', the best' * event.better}")
+        elif isinstance(event, Told):
+            self.console.print(_plain(event.text))
         elif isinstance(event, Warned):
             self.console.print(f"[yellow]warning:[/] {_plain(event.text)}")
 

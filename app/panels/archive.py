@@ -95,6 +95,7 @@ class ArchivePanel(QWidget):
         session.opening_ended.connect(self._on_ended)
         session.archive_changed.connect(self._show_info)
         session.sequence_changed.connect(self._show_info)
+        session.frames_added.connect(self._show_info)
         session.basemap_changed.connect(self._show_info)
         self.stop.clicked.connect(session.cancel_opening)
         self.events.clicked.connect(self._context.actions["events"].trigger)

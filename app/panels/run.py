@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app import wording
 from app.context import Context
 from app.own_keys import OwnKeys
+from app.panels.recent_scores import RecentScores
 from app.runs import Run
 from app.settings import DEVICES
 from engine import catalogue
@@ -58,6 +59,7 @@ class RunPanel(QWidget):
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
         OwnKeys(self.forecaster, self.reference, self.inputs, self.lead_times, self.device, self.kept)
+        self.recent = RecentScores(self.forecaster, context.appearance)
         self._lay_out()
         self._fill()
         self._connect()
@@ -68,6 +70,7 @@ class RunPanel(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
+        form.addRow("", self.recent)
         form.addRow("", self.lacking)
         form.addRow("Reference", self.reference)
         form.addRow("Inputs", self.inputs)
@@ -160,6 +163,7 @@ class RunPanel(QWidget):
         self.start.clicked.connect(session.run_forecast)
         self.stop.clicked.connect(forecasting.cancel)
         session.archive_changed.connect(self._new_archive)
+        session.frames_added.connect(self._new_archive)
         session.sequence_changed.connect(self._new_archive)
         session.reference_changed.connect(self._show_reference)
         forecasting.runs_changed.connect(self._refresh)

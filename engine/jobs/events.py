@@ -101,6 +101,13 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
+class Told(Event):
+    """A line about what was done, for jobs that go on and on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The last event of a job that went well. ``result`` is what the terminal prints as JSON."""
 
