@@ -184,10 +184,12 @@ def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, i
 @click.option("--region", type=click.Path(path_type=Path),
               help="Only inside these outlines: GeoJSON, shapefile or KML; FILE#NAME takes one of them.")
 @click.option("--box", type=Numbers("W,S,E,N"), help="Only inside this box; degrees of longitude and latitude.")
+@click.option("--fields", is_flag=True,
+              help="In the JSON also SSIM, PSNR, GDL, SAL, FSS and spectra, and the scores of every frame.")
 @polar_options
 @json_option
 def verify(*, forecasts: tuple[Path, ...], against: tuple[Path, ...], thresholds: tuple[float, ...],
-           pool: int, region: Path | None, box: tuple[float, float, float, float] | None, product: str,
+           pool: int, region: Path | None, box: tuple[float, float, float, float] | None, fields: bool, product: str,
            height_m: float, pixel_km: float, as_json: bool) -> int:
     """Score forecast files against what was observed, pooled over all of them."""
     from engine.jobs.verify import VerifyRequest
@@ -195,7 +197,7 @@ def verify(*, forecasts: tuple[Path, ...], against: tuple[Path, ...], thresholds
     if region is not None and box is not None:
         raise WrongUsage("Name either --region or --box, not both.")
     request = VerifyRequest(forecasts, against, thresholds, pool, PolarOptions(product, height_m, pixel_km),
-                            region if box is None else _box(box))
+                            region if box is None else _box(box), fields)
     return answer("verify", request, as_json, printing.verify)
 
 
