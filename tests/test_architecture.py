@@ -47,6 +47,7 @@ ROOMS = {
     "engine.deblurrers": FORECASTING,
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
                              "engine.verification"), ("numpy", "torch", "h5py")),
+    "engine.training.moving_packs": Room(("engine.radar", "engine.forecasters", "engine.training"), ("numpy", "torch")),
     "engine.synthetic": Room(("engine.radar",), ("numpy", "scipy", "h5py", "pyproj")),
     "engine.display": Room(("engine.radar",), ("numpy", "contourpy")),
     "engine.export": Room(("engine.radar", "engine.verification", "engine.display"),

@@ -123,6 +123,8 @@ PUBLISHED: dict[str, Published] = {
     "earthformer-sevir": Published("Earthformer", "weights published for SEVIR", "7.6 M", False,
                                    "The Earthformer paper's figure; no combination of the released switches gives it.",
                                    {"shared projections": 7_185_117, "without global vectors": 6_164_573}),
+    "lagrangian-unet": Published("Stormdeck", "the best general forecast here: hits thresholds, at the cost of sharp "
+                                 "fields", note="Our own design; no paper prints it."),
     "lpt-qpn": Published("LPT-QPN", "attention among channels, cheap on any grid", "4.6 M", True,
                          "The DB-RNN paper's figure; structure of the authors' code, 5 frames to 20."),
 }
