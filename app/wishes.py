@@ -33,7 +33,7 @@ class Wishes(QObject):
     def __init__(self, bridge: EngineBridge, parent: QObject | None = None, kept: int = KEPT) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._kept = kept
+        self.kept = kept
         self._store: OrderedDict[Hashable, Any] = OrderedDict()
         self._bad: dict[Hashable, str] = {}
         self._wanted: dict[int, tuple[Wish, ...]] = {}
@@ -97,6 +97,6 @@ class Wishes(QObject):
         result = self._now.take(event)
         if result is not None:
             self._store[self._now.name] = result
-            while len(self._store) > self._kept:
+            while len(self._store) > self.kept:
                 self._store.popitem(last=False)
             self.arrived.emit(self._now.name)

@@ -27,7 +27,8 @@ from engine.jobs.events import Event
 if TYPE_CHECKING:
     from app.panels.maps import MapsPanel
 
-KEPT = 48
+KEPT, KEPT_BYTES = 48, 160 << 20
+"""Maps that are kept at most."""
 NEIGHBOURS = 4
 SMALLEST_MAP = QSize(480, 360)
 
@@ -63,6 +64,7 @@ class ContingencyPanel(VerifyPanel):
         self.pane.canvas.setMinimumSize(120, 100)
         self.column.addWidget(self.pane, 1)
         self.column.addWidget(self.legend)
+        self.picture: Picture | None = None
         self._grid: object = None
         self._maps = Wishes(self.context.bridge, self, KEPT)
         self._maps.arrived.connect(self._on_map)
@@ -155,6 +157,10 @@ class ContingencyPanel(VerifyPanel):
             self.pane.set_basemap(event.lines, event.graticule)
 
     def _on_map(self, name: Hashable) -> None:
+        found = self._maps.get(name)
+        if found is not None:  # the rain rate belongs to the run
+            own = found[0].nbytes - found[0].rain_rate.nbytes
+            self._maps.kept = max(NEIGHBOURS + 1, min(KEPT, KEPT_BYTES // max(own, 1)))
         self.move_marks()
 
     def move_marks(self) -> None:
@@ -165,6 +171,7 @@ class ContingencyPanel(VerifyPanel):
         self.pane.set_badges(("SYNTHETIC DATA",) if sequence is not None and sequence.layout.synthetic else ())
         picture, counts, message = self._content(place, run, pair)
         self.pane.set_message(message)
+        self.picture = picture
         self.pane.set_picture(picture)
         self.legend.set_kinds(tuple(int(value) for value in self._colours()), counts)
 

@@ -72,7 +72,7 @@ class SpectrumPanel(VerifyPanel):
         series += [self._curve(run.forecaster, spectra, values, styles.of(run.forecaster).line,
                                styles.of(run.forecaster).marker)
                    for run, values in zip(runs, spectra.predicted, strict=True)]
-        marks = tuple((length, f"{length:.3g} km", styles.of(run.forecaster).line.colour)
+        marks = tuple((length, "", styles.of(run.forecaster).line.colour)
                       for run, length in zip(runs, spectra.resolution_km, strict=True) if length is not None)
         title = f"power of rain rate in dB, +{minutes:g} min"
         self.chart.set_content(Content(x, _power_axis(spectra, title), tuple(series), tuple(legend), marks=marks))

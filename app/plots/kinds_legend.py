@@ -53,6 +53,8 @@ class KindsLegend(Plot):
             text = name if shares is None else f"{name} {_percent(shares[number])}"
             if metrics.horizontalAdvance(text) > box.width() - 24:
                 text = text.replace("correct negatives", "correct neg.").replace("false alarms", "false al.")
+            if shares is not None and metrics.horizontalAdvance(text) > box.width() - 24:
+                text = f"{text.split(' ')[0]} {100 * shares[number]:.0f} %"
             painter.drawText(QPointF(box.left() + 23, box.top() + 13), text)
             if self._counts is not None:
                 count = (self._counts.hits, self._counts.misses, self._counts.false_alarms,

@@ -17,6 +17,8 @@ from app.plots.styles import LineStyle, ModelStyles, draw_marker, threshold_styl
 Values = Sequence[Sequence[float | None]]
 TOP = 24.0
 COLUMN = 42.0
+NARROWEST = 70.0
+"""Pixels that the curves need; with less beside them the numbers are left to the mouse."""
 
 
 class ScoreCurves(Plot):
@@ -38,6 +40,7 @@ class ScoreCurves(Plot):
         self._curves: dict[str, Values] = {}
         self._position: float | None = None
         self._frame = QRectF()
+        self._numbers_fit = True
         self.setMinimumSize(200, 130)
 
     def sizeHint(self) -> QSize:
@@ -108,7 +111,10 @@ class ScoreCurves(Plot):
         return Axis(self._low, high)
 
     def draw(self, painter: QPainter, size: QSize) -> None:
-        table = (34.0 if self._by_model() else 62.0) + COLUMN * max(len(self._curves), 1)
+        keys = 34.0 if self._by_model() else 62.0
+        full = keys + COLUMN * max(len(self._curves), 1)
+        self._numbers_fit = size.width() - LEFT - 14 - full >= NARROWEST
+        table = full if self._numbers_fit else keys if self._thresholds else 0.0
         names = self._names(painter, size)
         rows = 1 + max((row for _, row, _ in names), default=-1)
         self._frame = frame = QRectF(LEFT, TOP, max(size.width() - LEFT - 14 - table, 60),
@@ -148,7 +154,7 @@ class ScoreCurves(Plot):
 
     def _draw_table(self, painter: QPainter, left: float, width: float) -> None:
         first = left + (30.0 if self._by_model() else 58.0)
-        for column, model in enumerate(self._curves):
+        for column, model in enumerate(self._curves if self._numbers_fit else ()):
             painter.setPen(QPen(self.ink(model), 1.4))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             draw_marker(painter, self._styles.of(model).marker, first + COLUMN * column + COLUMN / 2, TOP - 9)
@@ -171,7 +177,7 @@ class ScoreCurves(Plot):
             painter.setPen(QPen(QColor(self.theme.accent), 1))
             painter.drawLine(QPointF(at, frame.top()), QPointF(at, frame.bottom()))
         first = frame.right() + 12 + (30.0 if self._by_model() else 58.0)
-        for row in range(self._rows if self._curves else 0):
+        for row in range(self._rows if self._curves and self._numbers_fit else 0):
             for column, model in enumerate(self._curves):
                 value = self.value_at(model, row)
                 painter.setPen(QColor(self.theme.text if self._shows(model, row) else self.theme.line))

@@ -88,6 +88,8 @@ def _box_sum(field: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 Totals = NDArray[np.int32]
+_STRIP_CELLS = 1 << 20
+"""Neighbourhoods looked at in one go: bounds the memory of large domains and how long nobody asks the token."""
 
 
 def _totals(mask: NDArray[np.bool_]) -> Totals:
@@ -107,15 +109,23 @@ def _at_sides(events: list[NDArray[np.bool_]], usable: NDArray[np.bool_], known:
     sums = [_totals(event) for event in events]
     found = []
     for side in sides:
-        if check is not None:
-            check()
-        part = tuple(slice(max(0, int(hit[0]) - side // 2), min(size, int(hit[-1]) + side // 2 + 1))
-                     for hit, size in zip((rows, columns), usable.shape, strict=True))
-        below = np.maximum(_boxes(known, side, *part), 1)
-        inside = usable[part]
-        forecast, truth = (np.where(inside, _boxes(total, side, *part) / below, 0.0) for total in sums)
-        found.append(Fractions(float(((forecast - truth) ** 2).sum()), float((forecast**2 + truth**2).sum())))
+        reach_y, reach_x = (slice(max(0, int(hit[0]) - side // 2), min(size, int(hit[-1]) + side // 2 + 1))
+                            for hit, size in zip((rows, columns), usable.shape, strict=True))
+        high = max(1, _STRIP_CELLS // (reach_x.stop - reach_x.start))
+        total = Fractions()
+        for top in range(reach_y.start, reach_y.stop, high):
+            if check is not None:
+                check()
+            total += _strip(sums, usable, known, side, slice(top, min(top + high, reach_y.stop)), reach_x)
+        found.append(total)
     return found
+
+
+def _strip(sums: list[Totals], usable: NDArray[np.bool_], known: Totals, side: int, rows: slice,
+           columns: slice) -> Fractions:
+    below, inside = np.maximum(_boxes(known, side, rows, columns), 1), usable[rows, columns]
+    forecast, truth = (np.where(inside, _boxes(total, side, rows, columns) / below, 0.0) for total in sums)
+    return Fractions(float(((forecast - truth) ** 2).sum()), float((forecast**2 + truth**2).sum()))
 
 
 def _boxes(totals: Totals, side: int, rows: slice, columns: slice) -> NDArray[np.int32]:

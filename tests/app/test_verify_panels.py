@@ -326,12 +326,12 @@ def test_the_map_of_hits_and_misses_by_hand(driver: Driver) -> None:
     driver.until(lambda: len(table(panel)) == 1)
     [row] = table(panel)
     assert (row["hits"], row["misses"], row["false alarms"]) == ("32", "32", "32")  # 4 columns of 8 rows each
-    picture = panel.pane.canvas.image._picture
+    picture = panel.picture
     assert picture is not None
     assert [int(np.count_nonzero(picture.bins == kind)) for kind in (HIT, MISS)] == [32, 32]
     before = picture.image.copy()
     click_legend(panel.legend, MISS)
-    driver.until(lambda: not np.array_equal(getattr(panel.pane.canvas.image._picture, "image", before), before))
+    driver.until(lambda: not np.array_equal(getattr(panel.picture, "image", before), before))
 
 
 def test_the_map_shares_view_and_cursor_with_the_others(driver: Driver) -> None:
@@ -349,7 +349,7 @@ def test_before_the_first_lead_time_the_map_says_why_it_is_empty(driver: Driver)
     assert isinstance(panel, ContingencyPanel)
     driver.press(Key.Key_Home)
     driver.until(lambda: "first lead time" in panel.pane.canvas.overlay.message)
-    assert panel.pane.canvas.image._picture is None
+    assert panel.picture is None
 
 
 # -- table
