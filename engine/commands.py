@@ -328,17 +328,19 @@ def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | No
 @click.option("--pack", "packs", type=click.Path(path_type=Path), multiple=True, help="Instead of the recipe's packs.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; NAME-run if not given.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
+@click.option("--start-from", type=click.Path(path_type=Path), help="Weights to begin with.")
 @click.option("--steps", type=click.IntRange(1), help="Instead of the recipe's length.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Processes that read ahead.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @json_option
-def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: bool, steps: int | None,
-          workers: int | None, device: str, as_json: bool) -> int:
+def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: bool, start_from: Path | None,
+          steps: int | None, seed: int | None, workers: int | None, device: str, as_json: bool) -> int:
     """Train a network by RECIPE, a .toml file or the name of one that ships. Several processes: with torchrun."""
     from engine.jobs.train import TrainRequest
 
-    return answer("train", TrainRequest(recipe, packs, output, resume, device, steps, workers), as_json,
-                  printing.plain)
+    request = TrainRequest(recipe, packs, output, resume, device, start_from, steps, seed, workers)
+    return answer("train", request, as_json, printing.plain)
 
 
 @cli.command("import-weights")

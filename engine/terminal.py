@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
-from engine.jobs.events import Event, Finished, Progress, Told, TrainingValidated, Warned
+from engine.jobs.events import Event, Finished, Progress, Told, TrainingStep, TrainingValidated, Warned
 from engine.jobs.scope import Scope
 
+STEP_INTERVAL_S = 30.0
 Printer = Callable[[dict[str, Any]], None]
 
 
@@ -30,6 +32,7 @@ class Terminal:
         self._bar = Bar(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self.console,
                         transient=True, disable=not self.console.is_terminal)
         self._task = self._bar.add_task("", total=None)
+        self._told = float("-inf")
 
     def __enter__(self) -> Terminal:
         self._bar.start()
@@ -38,10 +41,20 @@ class Terminal:
     def __exit__(self, *problem: object) -> None:
         self._bar.stop()
 
+    def _show_step(self, event: TrainingStep) -> None:
+        """Where there is no bar to watch, a line now and then."""
+        now = time.monotonic()
+        if not self.console.is_terminal and (now - self._told >= STEP_INTERVAL_S or event.step == event.steps):
+            self._told = now
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+            self.console.print(f"step {event.step} of {event.steps}, epoch {event.epoch:.2f}: {_plain(figures)}")
+
     def show(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._bar.update(self._task, description=event.text, total=None if event.fraction is None else 1.0,
                              completed=event.fraction or 0.0)
+        elif isinstance(event, TrainingStep):
+            self._show_step(event)
         elif isinstance(event, TrainingValidated):
             self.console.print(f"step {event.step}: {_plain(_validation(event.scores))}{', the best' * event.better}")
         elif isinstance(event, Told):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import resources
 from engine import device
-from engine.errors import WrongUsage
+from engine.errors import UnwritableOutput, WrongUsage
 from engine.jobs.events import Event, Finished, SampleShown, Started, TrainingStep, TrainingValidated, Warned
 from engine.jobs.scope import Scope
 
@@ -26,14 +27,17 @@ CURVES_FILE = "curves.jsonl"
 @dataclass(frozen=True)
 class TrainRequest:
     """recipe: a file, or the name of one that ships. packs: instead of the recipe's. output: the run's folder, beside
-    the recipe's name in the current one if None. steps, workers: instead of the recipe's."""
+    the recipe's name in the current one if None. start_from: a weight file to begin with. steps, seed, workers: instead
+    of the recipe's."""
 
     recipe: str
     packs: tuple[Path, ...] = ()
     output: Path | None = None
     resume: bool = False
     device: str = "auto"
+    start_from: Path | None = None
     steps: int | None = None
+    seed: int | None = None
     workers: int | None = None
 
 
@@ -94,6 +98,10 @@ def told(request: TrainRequest) -> Recipe:
         recipe = replace(recipe, data=replace(recipe.data, packs=tuple(map(str, request.packs))))
     if request.workers is not None:
         recipe = replace(recipe, data=replace(recipe.data, workers=request.workers))
+    if request.start_from is not None:
+        recipe = replace(recipe, model=replace(recipe.model, start_from=str(request.start_from)))
+    if request.seed is not None:
+        recipe = replace(recipe, run=replace(recipe.run, seed=request.seed))
     if request.steps is not None:
         recipe = replace(recipe, run=replace(recipe.run, steps=request.steps, epochs=0.0))
     return recipe
@@ -115,13 +123,19 @@ class Curves:
 
     def __exit__(self, *problem: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     def add(self, said: Told) -> None:
         line = _line(said)
-        if line is not None and self._file is not None:
+        if line is None or self._file is None:
+            return
+        try:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
+        except OSError as problem:
+            raise UnwritableOutput(self.path, problem.strerror or str(problem),
+                                   advice="Free some space and go on with --resume.") from problem
 
 
 def read_curves(path: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from engine.training.told import SampleForecast, StepDone, Told, Validated
 
+log = logging.getLogger(__name__)
 MISSING = 'No TensorBoard files are written: pip install "stormdeck[train]" brings what is needed.'
 
 
@@ -34,9 +37,18 @@ class Board:
 
     def __exit__(self, *problem: object) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):
+                self._writer.close()
 
     def add(self, said: Told) -> None:
+        """A file that cannot be written any more ends the curves, not the training."""
+        try:
+            self._write(said)
+        except OSError as problem:
+            log.warning("TensorBoard files: %s", problem)
+            self._writer = None
+
+    def _write(self, said: Told) -> None:
         if self._writer is None:
             return
         for name, value in _figures(said).items():

@@ -107,8 +107,7 @@ class Training:
         for parts in batches(lessons, plan, self.recipe.data.workers, pin=self.device == "cuda"):
             self.token.check()
             values = self._step(parts)
-            now = time.perf_counter()
-            values["sequences_per_second"], before = run.batch / max(now - before, 1e-9), now
+            values["sequences_per_second"] = run.batch / max(time.perf_counter() - before, 1e-9)
             step = self.progress.step
             yield StepDone(step, self.steps, self.order.epoch(step), values)
             last = step == self.steps
@@ -120,6 +119,7 @@ class Training:
             if stop:
                 yield Note(step, f"Stopped early: {self.progress.since} validations brought nothing better.")
                 return
+            before = time.perf_counter()
 
     def _step(self, parts: list[Example]) -> dict[str, float]:
         """Forward and back over the parts of a batch, then one step of the optimiser, and of the discriminator's."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from engine.cancel import CancelToken
-from engine.errors import NotEnoughInput, WrongUsage
+from engine.errors import NotEnoughInput, UnwritableOutput, WrongUsage
 from engine.networks.configuration import Configuration, build
 from engine.networks.zoo import ZOO
 from engine.radar.units import ZR
@@ -43,6 +43,9 @@ def fresh_network(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed)
         network = build(configuration(recipe.model))
+    if recipe.model.freeze and not recipe.model.start_from:
+        raise WrongUsage("Parameters are frozen, but there are no weights to start from.",
+                         advice="Name a weight file with --start-from, or in the recipe.")
     if recipe.model.start_from:
         from engine.networks.weights import load
 
@@ -121,9 +124,12 @@ def run_of(recipe: Recipe, found: Data, folder: Path, *, device: str = "cpu", sh
     on from."""
     share = share or Share()
     check(share, recipe.run.batch, recipe.run.accumulate)
-    claim(folder, recipe, resume=resume, writes=share.rank == 0)
-    if share.rank == 0:
-        (folder / SAMPLING_FILE).write_text(json.dumps(found.sampling) + "\n", encoding="utf-8")
+    try:
+        claim(folder, recipe, resume=resume, writes=share.rank == 0)
+        if share.rank == 0:
+            (folder / SAMPLING_FILE).write_text(json.dumps(found.sampling) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise UnwritableOutput(folder, problem.strerror or str(problem)) from problem
     made = Training(recipe, fresh_network(recipe), preparation(recipe.data), found.learn, found.check, found.order,
                     folder, device=device, share=share, discriminator=fresh_discriminator(recipe), token=token)
     if resume:

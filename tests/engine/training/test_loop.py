@@ -27,6 +27,7 @@ from engine.jobs.train import run as train_job
 from engine.networks.weights import load as load_weights
 from engine.training import checkpoint
 from engine.training.loop import Training
+from engine.training.publish import publish
 from engine.training.recipe import Recipe
 from engine.training.start import data, run_of
 from engine.training.told import Note, SampleForecast, Saved, StepDone, Validated
@@ -210,14 +211,24 @@ def test_a_run_stops_early_when_nothing_gets_better(pack: Path, tmp_path: Path) 
     assert "early" in told[-1].text
 
 
-def test_frozen_parameters_stay(pack: Path, tmp_path: Path) -> None:
-    made = training(recipe(pack, model={"freeze": ["cells.0", "heads"]}), tmp_path)
+def test_a_staged_network_starts_from_a_forecasting_one_that_stays_as_it_is(pack: Path, tmp_path: Path) -> None:
+    list(training(recipe(pack), tmp_path / "first").run())
+    wish = recipe(pack)
+    publish(tmp_path / "first" / checkpoint.BEST, tmp_path / "first.safetensors", wish, data(wish).learn.about())
+    staged = {"name": "ms-convlstm-s", "freeze": ["forecasting."]}
+    with pytest.raises(WrongUsage, match="no weights to start from"):
+        training(recipe(pack, model=staged), tmp_path / "staged")
+    made = training(recipe(pack, model={**staged, "start_from": str(tmp_path / "first.safetensors")}),
+                    tmp_path / "staged")
     before = weights(made)
+    first = load_weights(tmp_path / "first.safetensors")[0].state_dict()
+    assert_same({f"forecasting.{name}": value for name, value in first.items()},
+                {name: value for name, value in before.items() if name.startswith("forecasting.")})
     list(made.run())
     after = weights(made)
-    same = {name for name in before if torch.equal(before[name], after[name])}
-    assert {name for name in before if name.startswith(("cells.0.", "heads."))} <= same
-    assert any(name.startswith("cells.1.") for name in before.keys() - same)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("deblurring.") for name in moved)
 
 
 def test_a_run_leaves_the_global_random_numbers_alone(pack: Path, tmp_path: Path) -> None:
