@@ -27,6 +27,7 @@ from app.settings import DEVICES
 from engine import catalogue
 
 NAME = Qt.ItemDataRole.UserRole
+TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
 class RunPanel(QWidget):
@@ -56,6 +57,7 @@ class RunPanel(QWidget):
         self.lacking.setAccessibleName("Networks that need training")
         self.lacking.setVisible(False)
         self._untrained: list[dict[str, object]] = []
+        self._trained: dict[str, str] = {}
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
         OwnKeys(self.forecaster, self.reference, self.inputs, self.lead_times, self.device, self.kept)
@@ -70,7 +72,7 @@ class RunPanel(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
-        form.addRow("", self.recent)
+        form.addRow(self.recent)
         form.addRow("", self.lacking)
         form.addRow("Reference", self.reference)
         form.addRow("Inputs", self.inputs)
@@ -115,6 +117,8 @@ class RunPanel(QWidget):
         """What the engine says about weights."""
         known = [model for model in models if model["kind"] == "forecaster"]
         self._untrained = [model for model in known if model["parameters"] and model["weights"] is None]
+        self._trained = {str(model["name"]): _trained(model["weights"]) for model in known
+                         if isinstance(model["weights"], dict)}
         lacking = {str(model["name"]) for model in self._untrained}
         self._list_forecasters({str(model["name"]) for model in known} - lacking)
         self.lacking.setText(f'<a href="#">{len(lacking)} networks need training</a>')
@@ -129,6 +133,7 @@ class RunPanel(QWidget):
         for row in rows:
             if row.name in usable:
                 self.forecaster.addItem(row.title, row.name)
+                self.forecaster.setItemData(self.forecaster.count() - 1, self._trained.get(row.name, ""), TOOLTIP)
         lacking = [row for row in rows if row.name not in usable]
         if lacking:
             self.forecaster.insertSeparator(self.forecaster.count())
@@ -265,6 +270,11 @@ def _spin(low: int, high: int, value: int, name: str) -> QSpinBox:
     spin.setAccessibleName(name)
     spin.setKeyboardTracking(False)
     return spin
+
+
+def _trained(weights: dict[str, object]) -> str:
+    """What a network's weights were trained on."""
+    return f"Trained on {weights['trained_on']}: {weights['pixel_km']:g} km, {weights['step_minutes']:g} min"
 
 
 def _status(run: Run | None, possible: bool, empty: bool) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
 from pytestqt.qtbot import QtBot
 
@@ -21,6 +22,7 @@ from engine.networks.configuration import Configuration, build
 from engine.networks.weights import Card, Header, save
 from tests.app.driver import Driver, Key, opened_window
 
+WEIGHTS = {"file": "x", "sha256": "0", "trained_on": "storms", "step_minutes": 5.0, "pixel_km": 1.0}
 TINY = Configuration("recurrent", "convlstm", "multi-scale", 4, inputs=3, leads=3)
 
 
@@ -55,6 +57,8 @@ def test_what_cannot_run_stands_under_a_heading_of_its_own(driver: Driver) -> No
     assert 0 < heading < names.index("ms-predrnn")
     assert names.index("ms-convlstm") < heading
     assert box.currentData() == "persistence"
+    told = box.itemData(names.index("ms-convlstm"), Qt.ItemDataRole.ToolTipRole)
+    assert told == "Trained on made up: 1 km, 10 min"
     assert all(model.item(row).isEnabled() for row in range(names.index("ms-convlstm") + 1))
     assert not any(model.item(row).isEnabled() for row in range(heading, box.count()))
     assert set(names) - {None} == {row.name for row in catalogue.rows("forecaster")}
@@ -81,7 +85,7 @@ def test_the_way_to_weights_is_told(driver: Driver) -> None:
 def test_a_model_that_gets_weights_moves_up(driver: Driver) -> None:
     box = driver.run_panel.forecaster
     told = [describe(row) for row in catalogue.rows("forecaster")]
-    driver.run_panel.set_models([{**model, "weights": {"file": "x"}} if model["parameters"] else model
+    driver.run_panel.set_models([{**model, "weights": WEIGHTS} if model["parameters"] else model
                                  for model in told])
     assert box.findText("Needs training") < 0
     assert not driver.run_panel.lacking.isVisible()
