@@ -13,7 +13,7 @@ from typing import Any
 from engine import catalogue, device
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, StormdeckError
-from engine.jobs.events import Event, Finished, Progress, Told, TrainingStep, TrainingValidated, Warned
+from engine.jobs.events import Event, Finished, Progress, SampleShown, Told, TrainingStep, TrainingValidated, Warned
 from engine.jobs.scope import Scope
 
 STEP_INTERVAL_S = 30.0
@@ -47,7 +47,8 @@ class Terminal:
         if not self.console.is_terminal and (now - self._told >= STEP_INTERVAL_S or event.step == event.steps):
             self._told = now
             figures = ", ".join(f"{name} {value:.4g}" for name, value in event.values.items())
-            self.console.print(f"step {event.step} of {event.steps}, epoch {event.epoch:.2f}: {_plain(figures)}")
+            self.console.print(f"step {event.step} of {event.steps}, epoch {event.epoch:.2f}: {_plain(figures)}",
+                               soft_wrap=True)
 
     def show(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -56,7 +57,10 @@ class Terminal:
         elif isinstance(event, TrainingStep):
             self._show_step(event)
         elif isinstance(event, TrainingValidated):
-            self.console.print(f"step {event.step}: {_plain(_validation(event.scores))}{', the best' * event.better}")
+            self.console.print(f"step {event.step}: {_plain(_validation(event.scores))}{', the best' * event.better}",
+                               soft_wrap=True)
+        elif isinstance(event, SampleShown) and self.console.is_terminal:
+            self.console.print(_plain(_sketch(event)), soft_wrap=True)
         elif isinstance(event, Told):
             self.console.print(_plain(event.text))
         elif isinstance(event, Warned):
@@ -92,6 +96,24 @@ def _validation(scores: dict[str, Any]) -> str:
             csi = " ".join("-" if value is None else f"{value:.3f}" for value in found["csi_mean"])
             parts.append(f"{name} B-MSE {found['b_mse']:.4g} B-MAE {found['b_mae']:.4g} CSI {csi}")
     return "; ".join(parts)
+
+
+def _sketch(event: SampleShown) -> str:
+    """The last lead time of a sample, observed and forecast side by side, a sign for some pixels each."""
+    fields = (event.observed[-1], event.forecast[-1])
+    across = max(1, fields[0].shape[1] // 36)
+    columns = 1 + (fields[0].shape[1] - 1) // across
+    rows = ["".join(_sign(float(value)) for value in row[::across]) for field in fields for row in field[::2 * across]]
+    half = len(rows) // 2
+    head = f"{'observed':<{columns}}   forecast"
+    return "\n".join((head, *(f"{left}   {right}" for left, right in zip(rows[:half], rows[half:], strict=True))))
+
+
+def _sign(pixel: float) -> str:
+    """pixel: in [0, 1]; '?' for no data."""
+    if pixel != pixel:  # noqa: PLR0124 - NaN is not itself
+        return "?"
+    return " .:-=+*#%@"[min(9, max(0, int(pixel * 12)))]
 
 
 def _canceller(token: CancelToken) -> Callable[[int, FrameType | None], None]:

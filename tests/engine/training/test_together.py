@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from engine.errors import WrongUsage
+from engine.jobs.events import SampleShown
+from engine.terminal import _sketch
 from engine.training import checkpoint
 from engine.training.board import MISSING, Board
 from engine.training.data import Plan, Share
@@ -64,6 +67,15 @@ def test_figures_in_tensorboard_files(tmp_path: Path) -> None:
     found = events.EventAccumulator(str(tmp_path)).Reload().Scalars("training/loss")
     assert [(event.step, event.value) for event in found] == [
         (1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+
+
+def test_a_sample_forecast_as_signs() -> None:
+    """A frame of 4 x 72 pixels: every second column and fourth row, the forecast on the right."""
+    observed, forecast = np.zeros((2, 8, 72), np.float32), np.full((2, 8, 72), 0.5, np.float32)
+    observed[1, :, :36], observed[1, :, 70:] = 1.0, np.nan
+    head, *rows = _sketch(SampleShown(5, observed, forecast)).splitlines()
+    assert head.split() == ["observed", "forecast"]
+    assert rows == ["@" * 18 + " " * 17 + "?" + "   " + "*" * 36] * 2
 
 
 def test_without_tensorboard_a_note_is_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
