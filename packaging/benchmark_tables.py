@@ -60,8 +60,8 @@ GROUPS = (
           "Widespread rain with cells, and scattered light rain; reflectivity with Z = 223 R^1.53. 1 km, 5 min, 20 "
           "lead times (100 min), a sequence every 5 frames."),
     Group("BoM, 2020-10-31", ("bom-prcp-c10/2020-10-31",),
-          "Showers and storms around Brisbane, nearly dry from 16:00. 500 m, 10 min, 20 lead times (200 min), a "
-          "sequence every 5 frames."),
+          "Showers and storms around Brisbane. 500 m, 10 min, 20 lead times (200 min), a sequence every 5 frames; the "
+          "first 12, up to 13:10 UTC (`--limit 12`), since the rest of the day is nearly dry.", ("--limit", "12")),
     Group("FMI GeoTIFF, 2017-05-09", ("fmi-geotiff/2017-05-09",),
           "The last hour of the second FMI event. 250 m averaged to 1 km (`--pixel-km 1`), 5 min; 12 frames allow one "
           "sequence of 7 lead times (35 min).", ("--pixel-km", "1", "--lead-times", "7")),
