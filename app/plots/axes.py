@@ -100,14 +100,24 @@ def draw_axes(painter: QPainter, frame: QRectF, x: Axis, y: Axis, theme: Theme) 
     painter.setPen(line)
     painter.drawLine(frame.bottomLeft(), frame.bottomRight())
     painter.setPen(faint)
-    room = max(metrics.horizontalAdvance(x.text(end)) for end in (x.low, x.high)) + 14
-    for value in x.marks(max(2, int(frame.width() / room))):
+    for value in fitting(x, frame.width(), metrics):
         at = QPointF(frame.left() + x.part(value) * frame.width(), frame.bottom())
         text = x.text(value)
         painter.drawLine(at, at + QPointF(0, 3))
         painter.drawText(QPointF(at.x() - metrics.horizontalAdvance(text) / 2, at.y() + 15), text)
     painter.drawText(QRectF(frame.left() - LEFT, frame.bottom() + 16, frame.width() + LEFT, 16),
                      Qt.AlignmentFlag.AlignCenter, x.title)
+
+
+def fitting(axis: Axis, width: float, metrics: QFontMetricsF) -> list[float]:
+    """As many values as have room side by side for what is written under them."""
+    count = max(2, int(width / 24))
+    while True:
+        marks = axis.marks(count)
+        room = max((metrics.horizontalAdvance(axis.text(value)) for value in marks), default=0.0) + 12
+        if count == 2 or room * len(marks) <= width + room:
+            return marks
+        count -= 1
 
 
 def _nice_steps(span: float) -> tuple[float, ...]:

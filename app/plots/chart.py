@@ -158,7 +158,7 @@ class Chart(Plot):
     def _draw_series(self, painter: QPainter, frame: QRectF, series: Series) -> None:
         x, y, colour = self._content.x, self._content.y, self._colour(series.style)
         points = [None if v is None else place(frame, x, y, (u, v)) for u, v in zip(series.x, series.y, strict=True)]
-        pen = series.style.pen(series.width)
+        pen = series.style.pen(series.width, cosmetic=False)
         pen.setColor(colour)
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -225,7 +225,7 @@ def draw_key(painter: QPainter, entry: Entry, at: QPointF, hidden: str | None, c
     """The line and the marker of a legend entry; ``at``: the middle of its left side."""
     colour = QColor(hidden) if hidden else colour
     if entry.style is not None:
-        pen = entry.style.pen(2)
+        pen = entry.style.pen(2, cosmetic=False)
         pen.setColor(colour)
         painter.setPen(pen)
         painter.drawLine(at, at + QPointF(24, 0))

@@ -138,7 +138,7 @@ class ScoreCurves(Plot):
         numbers = [_number(value) for value in values[: len(self._leads)]]
         points = [None if v is None else place(self._frame, x, y, (lead, v))
                   for lead, v in zip(self._leads, numbers, strict=False)]
-        painter.setPen(style.pen(1.6))
+        painter.setPen(style.pen(1.6, cosmetic=False))
         for run in runs(points):
             painter.drawPolyline(QPolygonF(run))
         painter.setPen(QPen(QColor(style.colour), 1.4))
@@ -162,7 +162,7 @@ class ScoreCurves(Plot):
             top = TOP + row * ROW
             self.hits.append((QRectF(left - 3, top, width - left, ROW), threshold))
             if not self._by_model():
-                pen = threshold_style(self._all.index(threshold), len(self._all)).pen(2)
+                pen = threshold_style(self._all.index(threshold), len(self._all)).pen(2, cosmetic=False)
                 if not self.is_shown(threshold):
                     pen.setColor(QColor(self.theme.line))
                 painter.setPen(pen)
@@ -212,7 +212,7 @@ class ScoreCurves(Plot):
             colour = self.ink(model)
             middle = x
             if self._by_model():
-                pen = self._styles.of(model).line.pen(2)
+                pen = self._styles.of(model).line.pen(2, cosmetic=False)
                 if not self.is_shown(model):
                     pen.setColor(colour)
                 colour, middle = pen.color(), x + 10

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPointF, QRectF, QSize
-from PySide6.QtGui import QColor, QFont, QImage, QImageWriter, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QImageWriter, QPainter
 from PySide6.QtWidgets import QApplication
 
 from app.theme import Theme, small_font
@@ -53,14 +53,14 @@ def svg(parts: Sequence[Drawable], caption: Sequence[str], theme: Theme) -> byte
 
 def _size(parts: Sequence[Drawable], caption: Sequence[str]) -> QSize:
     sizes = [part.sheet_size() for part in parts]
-    return QSize(max(size.width() for size in sizes),
+    metrics = QFontMetrics(_font())
+    return QSize(max([metrics.horizontalAdvance(line) + 16 for line in caption] + [size.width() for size in sizes]),
                  sum(size.height() for size in sizes) + CAPTION_LINE * len(caption) + 10)
 
 
 def _draw(painter: QPainter, size: QSize, parts: Sequence[Drawable], caption: Sequence[str], theme: Theme) -> None:
     painter.fillRect(QRectF(0, 0, size.width(), size.height()), QColor(theme.panel))
-    font = small_font(QApplication.font() if QApplication.instance() else QFont(), 12)
-    painter.setFont(font)
+    painter.setFont(_font())
     for number, line in enumerate(caption):
         painter.setPen(QColor(theme.faint_text if number else theme.text))
         painter.drawText(QPointF(8, CAPTION_LINE * (number + 1)), line)
@@ -72,6 +72,10 @@ def _draw(painter: QPainter, size: QSize, parts: Sequence[Drawable], caption: Se
         part.draw_sheet(painter, wanted)
         painter.restore()
         top += wanted.height()
+
+
+def _font() -> QFont:
+    return small_font(QApplication.font() if QApplication.instance() else QFont(), 12)
 
 
 def _buffer() -> tuple[QByteArray, QBuffer]:

@@ -16,9 +16,10 @@ class LineStyle:
     colour: str
     dash: tuple[float, ...]
 
-    def pen(self, width: float = 1.0) -> QPen:
+    def pen(self, width: float = 1.0, cosmetic: bool = True) -> QPen:
+        """cosmetic: as wide on maps of any scale; curves grow with the sheet instead."""
         pen = QPen(QColor(self.colour), width)
-        pen.setCosmetic(True)
+        pen.setCosmetic(cosmetic)
         if self.dash:
             pen.setDashPattern([length / max(width, 1.0) for length in self.dash])
         return pen

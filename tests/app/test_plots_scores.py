@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.plots.axes import Axis, fitting, lead_axis, short, upper_end
 from app.plots.colour_bar import ColourBar
 from app.plots.score_curves import ScoreCurves
-from app.plots.styles import model_marker, threshold_style
+from app.plots.styles import ModelStyles, model_marker, threshold_style
 from app.theme import LIGHT
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.radar.units import ZR
@@ -57,6 +62,34 @@ def test_markers_stay_with_their_model(curves: ScoreCurves) -> None:
     assert curves._styles.of("rover-linear").marker == model_marker(0)
     assert curves._styles.of("persistence").marker == model_marker(1)
     assert curves._styles.of("rover-nonlinear").marker == model_marker(2)
+
+
+@pytest.mark.parametrize("axis", [Axis(0.0, 1.0), lead_axis([120.0]), Axis(512.0, 2.0, log=True), Axis(0.0, 12_500.0)])
+@pytest.mark.parametrize("width", [80.0, 200.0, 430.0, 900.0])
+def test_numbers_of_an_axis_stand_apart(qapp: QApplication, axis: Axis, width: float) -> None:
+    metrics = QFontMetricsF(qapp.font())
+    marks = sorted(fitting(axis, width, metrics), key=axis.part)
+    assert marks
+    for a, b in itertools.pairwise(marks):
+        wide = (metrics.horizontalAdvance(axis.text(a)) + metrics.horizontalAdvance(axis.text(b))) / 2
+        if len(marks) > 3:
+            assert (axis.part(b) - axis.part(a)) * width > wide
+
+
+def test_models_have_styles_of_their_own() -> None:
+    styles = ModelStyles()
+    known = {name: styles.of(name) for name in map(str, range(24))}
+    assert len(set(known.values())) == 24
+    assert len({(style.line.colour, style.marker) for style in known.values()}) == 24
+    assert styles.of("3") == known["3"]
+
+
+def test_scores_without_an_end_get_a_round_one() -> None:
+    assert upper_end([0.0]) == 1.0
+    assert upper_end([37.0, 2.0, float("inf")]) == 40.0
+    assert upper_end([0.0012]) == 0.0015
+    written = {0.431: "0.43", 12.34: "12.3", 456.7: "457", 1234.0: "1.23k", 2.5e6: "2.5M", 0.0: "0.00"}
+    assert {value: short(value) for value in written} == written
 
 
 def test_styles_are_distinct() -> None:

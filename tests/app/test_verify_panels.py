@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ from app.panels.verify_panel import Choice, VerifyPanel
 from app.plots.plot import Plot
 from app.runs import Run
 from app.settings import Settings
+from app.verification import Verification
 from engine.display.contingency import HIT, MISS
+from engine.jobs.diagnosis import DiagnoseRequest
 from engine.radar.region import Region
 from tests.app.driver import LEFT, Driver, Key, opened_window
 
@@ -261,11 +264,11 @@ def test_the_legend_hides_curves_by_click_and_by_key(driver: Driver) -> None:
     chart.setFocus()
     driver.until(chart.hasFocus)
     playing = driver.window.player.playing
-    driver.qtbot.keyClick(chart, Key.Key_Down)
-    driver.qtbot.keyClick(chart, Key.Key_Space)
+    QTest.keyClick(chart, Key.Key_Down)
+    QTest.keyClick(chart, Key.Key_Space)
     assert not chart.is_shown("rover-linear")
     assert driver.window.player.playing is playing
-    driver.qtbot.keyClick(chart, Key.Key_Return)
+    QTest.keyClick(chart, Key.Key_Return)
     assert len(chart.shown()) == everything
 
 
@@ -287,18 +290,22 @@ def test_a_click_on_a_cell_chooses_what_the_curves_show(driver: Driver) -> None:
     assert all(b > a for a, b in zip(smallest, wide, strict=True))
 
 
-def test_scrubbing_finds_what_was_computed(driver: Driver) -> None:
+def test_scrubbing_finds_what_was_computed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = open_panel(driver, Key.Key_3)
     assert isinstance(panel, FractionsPanel)
-    submitted: list[str] = []
-    bridge = driver.window.bridge
-    before = bridge.submit
-    bridge.submit = lambda kind, *a, **k: (submitted.append(kind), before(kind, *a, **k))[1]  # type: ignore[method-assign]
+    asked: list[Hashable] = []
+    before = Verification._diagnose
+
+    def watched(self: Verification, name: Hashable, *rest: Any) -> DiagnoseRequest:
+        asked.append(name)
+        return before(self, name, *rest)
+
+    monkeypatch.setattr(Verification, "_diagnose", watched)
     for key in (Key.Key_Right, Key.Key_Right, Key.Key_Left):
         driver.press(key)
         quiet(driver)
         assert panel.matrix._scores is not None
-    assert "diagnose" not in submitted
+    assert asked == []
 
 
 # -- spectra
