@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter
-from PySide6.QtWidgets import QComboBox, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QToolTip,
+)
 
 from app.dialogs.note import Note
 from app.theme import Theme
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from app.rolling import Rolling
 
 SCORE = Qt.ItemDataRole.UserRole + 7
+LINE = Qt.ItemDataRole.UserRole + 8
 GAP = 18
 MOST_WIDTH = 460
 
@@ -37,10 +45,18 @@ class _Names(QStyledItemDelegate):
         words = index.data(SCORE)
         if words:
             painter.save()
-            painter.setPen(QColor(self._theme.faint_text))
+            chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+            painter.setPen(option.palette.highlightedText().color() if chosen else QColor(self._theme.faint_text))
             room = QRect(option.rect).adjusted(0, 0, -8, 0)
             painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)
             painter.restore()
+
+    def helpEvent(self, event: QHelpEvent, view: QAbstractItemView, option: QStyleOptionViewItem,
+                  index: QModelIndex | QPersistentModelIndex) -> bool:
+        """The entry's own tip, and the score in full."""
+        words = "\n".join(text for text in (index.data(Qt.ItemDataRole.ToolTipRole), index.data(LINE)) if text)
+        QToolTip.showText(event.globalPos(), words, view)
+        return bool(words)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         size = super().sizeHint(option, index)
@@ -85,8 +101,7 @@ class RecentScores(Note):
             short, line = (rolling.short(name), rolling.line(name)) if isinstance(name, str) else ("", "")
             if (names.itemData(row, SCORE) or "") != short:
                 names.setItemData(row, short, SCORE)
-                tip = f"{line}; lead times up to 60 min" if line else None
-                names.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+                names.setItemData(row, f"{line}; lead times up to 60 min" if line else "", LINE)
             if short:
                 widest = max(widest, names.view().sizeHintForIndex(names.model().index(row, 0)).width() + 24)
         names.view().setMinimumWidth(min(widest, MOST_WIDTH))

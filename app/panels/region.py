@@ -127,6 +127,8 @@ class RegionPanel(QWidget):
         usable = region is not None and grid is not None and region.kind != OUTLINE
         for field in self.fields:
             field.setEnabled(usable)
+        for row in (0, 1):
+            self._form.setRowVisible(row, usable)
         self.new.setEnabled(grid is not None)
         if region is not None and grid is not None:
             self._show_numbers(region, grid)

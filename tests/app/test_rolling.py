@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.panels.recent_scores import SCORE
+from app.panels.recent_scores import LINE, SCORE
 from app.settings import Settings
 from engine.jobs.rolling import DATA_VARIABLE
 from engine.radar.units import MARSHALL_PALMER
@@ -97,7 +97,7 @@ def test_an_earlier_forecast_is_scored_and_its_name_says_so(driver: Driver, live
     names = driver.run_panel.forecaster
     row = names.findData("persistence")
     assert names.itemData(row, SCORE) == f"{csi:.2f}  (n=2)"
-    assert "up to 60 min" in names.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    assert "up to 60 min" in names.itemData(row, LINE)
     assert not names.itemData(names.findData("rover-linear"), SCORE)
     index = names.model().index(row, 0)
     assert names.view().minimumWidth() >= names.view().sizeHintForIndex(index).width(), "the list makes room for it"
@@ -147,7 +147,7 @@ def test_frames_that_go_take_their_forecasts_along(driver: Driver, live: LiveArc
     assert session.sequence is not None
     assert session.sequence.times[run.reference] == START + 3 * STEP, "it still starts where it did"
     assert session.reference == run.reference == 2
-    picture = driver.window.maps.observed.canvas.image._picture
+    picture = driver.window.maps._drawn[0]
     assert picture is not None
     place = session.place
     assert place is not None

@@ -250,3 +250,17 @@ def test_the_state_of_a_folder_changes_with_its_files(live: LiveArchive) -> None
     (live.folder / "day" / "hour").mkdir(parents=True)
     assert folders_of((live.folder,)) == (live.folder, live.folder / "day", live.folder / "day" / "hour")
     assert state_of((live.folder / "gone",)) == frozenset()
+
+
+def test_of_a_large_folder_only_the_names_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.archives.watching.MOST_FILES", 3)
+    monkeypatch.setattr("engine.archives.watching.LAST_FILES", 2)
+    for number in range(5):
+        (tmp_path / f"{number}.h5").write_text("x")
+    before = state_of((tmp_path,))
+    assert len(before) == 3
+    (tmp_path / "4.h5").write_text("longer")
+    after = state_of((tmp_path,))
+    assert len(after - before) == 1, "the newest file has grown"
+    (tmp_path / "5.h5").write_text("x")
+    assert state_of((tmp_path,)) != after
