@@ -8,6 +8,7 @@ archive's grid. Cells without data go in as no rain; what has no data in the las
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,8 @@ class Tiling:
 @dataclass
 class NeuralForecaster:
     """weights: a file of :mod:`engine.networks.weights`. half: bfloat16 on a CUDA device. network: to run instead of
-    the file's, of the same configuration (one that learns online).
+    the file's, of the same configuration (one that learns online). compile: by torch.compile, where a compiler is
+    there; without one the run says so and goes on as it would have without.
 
     Raises UnreadableInput where the file is damaged or does not fit its own configuration.
     """
@@ -59,6 +61,7 @@ class NeuralForecaster:
     tiling: Tiling = field(default_factory=Tiling)
     half: bool = False
     network: nn.Module | None = None
+    compile: bool = False
 
     @cached_property
     def header(self) -> Header:
@@ -170,12 +173,29 @@ class NeuralForecaster:
         if device == "cuda":
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         together = len(tiles) == 1 or kept <= self.tiling.kept_bytes
-        with asking(network, context.token.check):
+        with self._compiled(network, device, context) as whole, asking(network, context.token.check, whole):
             runs = (self._tile(network, frames, tile, leads, device) for tile in tiles)
             if together:
                 yield from _in_step(list(runs), tiles, shape, leads)
             else:
                 yield from _one_by_one(runs, tiles, shape, leads, context)
+
+    @contextmanager
+    def _compiled(self, network: nn.Module, device: str, context: Context) -> Iterator[list[nn.Module]]:
+        """Hands out what runs compiled within the block: nothing where that is not wished or not possible."""
+        if not self.compile:
+            yield []
+            return
+        from engine.networks.compiling import compiled, refusal
+
+        context.progress(0.0, f"compiling {self.header.name}")
+        reason = refusal(device)
+        if reason is None:
+            with compiled(network) as parts:
+                yield parts
+        else:
+            context.progress(0.0, f"runs without being compiled: torch.compile does not work here ({reason})")
+            yield []
 
     def _tile(self, network: nn.Module, frames: Frame, tile: Tile, leads: int, device: str) -> Iterator[Frame]:
         import torch

@@ -6,7 +6,7 @@ on (DB-RNN paper, section V-I).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,12 +66,17 @@ def _tensors(kept: Any) -> Iterator[Tensor]:
 
 
 @contextmanager
-def asking(network: nn.Module, ask: Callable[[], None]) -> Iterator[None]:
-    """Calls ``ask`` before every layer of the network; what it raises ends the run in the middle of a step."""
+def asking(network: nn.Module, ask: Callable[[], None], whole: Collection[nn.Module] = ()) -> Iterator[None]:
+    """Calls ``ask`` before every layer of the network; what it raises ends the run in the middle of a step.
+
+    whole: parts that run in one go (compiled): before them it is called, between their layers it is not.
+    """
+    inside = {part for group in whole for part in group.modules()}.difference(whole)
     def before(module: nn.Module, given: Any) -> None:
         ask()
 
-    hooks = [module.register_forward_pre_hook(before) for module in network.modules()]
+    hooks = [module.register_forward_pre_hook(before) for module in network.modules()
+             if module not in inside]
     try:
         yield
     finally:

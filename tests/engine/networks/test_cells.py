@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from engine.networks import gathering
 from engine.networks.cell import Flow, Place, warp
 from engine.networks.cells.convgru import ConvGRU
 from engine.networks.cells.preciplstm import LocalAttention
@@ -104,6 +105,24 @@ def test_warp_looks_to_the_right_and_down() -> None:
     shift[:, 0] = 1.0
     assert warp(field, shift)[0, 0, 1].tolist() == pytest.approx([5, 6, 7, 0], abs=1e-4)
     assert warp(field, shift.flip(1))[0, 0, :, 0].tolist() == pytest.approx([4, 8, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 40, 1 << 16])
+def test_all_links_at_once_are_the_links_one_by_one(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips of rows of any height, over the samples of a batch, shifts that point far outside and no number."""
+    monkeypatch.setattr(gathering, "_SAMPLES", samples)
+    torch.manual_seed(0)
+    field, shifts, join = torch.randn(3, 4, 7, 5), torch.randn(3, 6, 7, 5) * 3, nn.Conv2d(12, 2, 1)
+    shifts[0, :2, 0, 0] = torch.tensor([40.0, -3.5])
+    shifts[1, 2:4, 3, 3] = torch.tensor([-1e30, 1e30])
+    with torch.inference_mode():
+        found = gathering.gathered(field, shifts, join)
+        wanted = join(torch.cat([slow_warp(field, pair) for pair in shifts.chunk(3, dim=1)], dim=1))
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+        shifts[2, 1, 4, 4] = torch.nan
+        again = gathering.gathered(field, shifts, join)
+    assert torch.isnan(again[2, :, 4, 4]).all()
+    assert torch.isnan(again).sum() == 2
 
 
 @pytest.mark.parametrize("shape", [(480, 480), (5, 1), (1, 1)])

@@ -69,6 +69,18 @@ def test_a_batch_is_its_samples(cell: str, wiring: str) -> None:
                                        atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("cell", "wiring"), WIRINGS)
+def test_inference_computes_what_training_does(cell: str, wiring: str) -> None:
+    """Its own ways through cells and wiring: the embedding within the first convolutions, one pass for all gates."""
+    network, frames = make(cell, wiring), frames_for(wiring, 2)
+    with torch.no_grad():
+        for key, weight in network.named_parameters():
+            weight.copy_(torch.randn_like(weight) * (1.0 if "embeddings" in key else 0.15))
+    taught = network(frames, 2).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(network(frames, 2), taught, atol=2e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("wiring", [*TOPOLOGIES, *LADDERS])
 def test_another_grid(wiring: str) -> None:
     network = make("predrnn", wiring)
