@@ -104,6 +104,8 @@ def _marked(titles: list[str], found: Rows, best: str, second: str) -> list[tupl
     for column, title in enumerate(titles):
         sign = 1.0 if title.startswith("B-") else -1.0
         places = sorted({_rounded(title, sign * value) for _, values in found if (value := values[column]) is not None})
+        if len(places) == 1 and len(found) > 1:  # nobody is better
+            continue
         for style, place in zip((best, second), places, strict=False):
             for name, values in found:  # equal figures are equally good
                 value = values[column]
@@ -124,4 +126,4 @@ def _rounded(title: str, value: float) -> float:
 def _figure(title: str, value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if title.startswith("B-") else f"{value:.4f}"
+    return f"{value:.0f}" if title.startswith("B-") else f"{round(value, 4) + 0.0:.4f}"  # adding 0 makes -0 0

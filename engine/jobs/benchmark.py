@@ -112,7 +112,7 @@ def run(request: BenchmarkRequest, scope: Scope) -> Iterator[Event]:
             raise NotEnoughInput("No archive holds a gapless sequence of "
                                  f"{request.inputs} + {request.lead_times} frames.")
         _work_off(list(_units(archives, everyone, ledger, request)), request, ledger, scope)
-        answer = document(request, ledger, [archive.name for archive in archives], everyone)
+        answer = document(request, ledger, archives, everyone)
         for path in request.tables:
             _write_table(path, answer)
         yield Finished(answer)
@@ -184,11 +184,11 @@ def _results(units: list[Unit], request: BenchmarkRequest, scope: Scope) -> Iter
                 yield unit, result
 
 
-def document(request: BenchmarkRequest, ledger: Ledger, names: list[str],
+def document(request: BenchmarkRequest, ledger: Ledger, archives: Sequence[_Archive],
              everyone: Mapping[str, tuple[Entrant, ...]]) -> dict[str, Any]:
     """Scores of every forecaster over all archives together, and archive by archive; how well the scores agree over
     all forecasters and seeds."""
-    found = {name: _scores(request, ledger, names, seeded) for name, seeded in everyone.items()}
+    found = {name: _scores(request, ledger, archives, seeded) for name, seeded in everyone.items()}
     each = [one["mean"] for scores in found.values() for one in scores.get("by_seed", {"": scores}).values()]
     return {
         "protocol": request.protocol, "inputs": request.inputs, "lead_times": request.lead_times,
@@ -197,25 +197,25 @@ def document(request: BenchmarkRequest, ledger: Ledger, names: list[str],
         "masks": "truth" + (" and small values" if request.small_values else "")
         + (" and static" if request.changes.mask is not None else ""),
         "changes": {name: str(value) for name, value in asdict(request.changes).items() if value not in (None, False)},
-        "archives": names,
+        "archives": [archive.name for archive in archives],
         "forecasters": found, "kendall_tau": between_scores(each, request.thresholds),
-        "by_archive": {archive: {name: _scores(request, ledger, [archive], seeded)
-                                 for name, seeded in everyone.items()} for archive in names},
+        "by_archive": {archive.name: {name: _scores(request, ledger, [archive], seeded)
+                                 for name, seeded in everyone.items()} for archive in archives},
     }
 
 
-def _scores(request: BenchmarkRequest, ledger: Ledger, archives: list[str],
+def _scores(request: BenchmarkRequest, ledger: Ledger, archives: Sequence[_Archive],
             seeded: tuple[Entrant, ...]) -> dict[str, Any]:
     return over_seeds({entrant.seed: _scores_of_one(request, ledger, archives, entrant) for entrant in seeded})
 
 
-def _scores_of_one(request: BenchmarkRequest, ledger: Ledger, archives: list[str],
+def _scores_of_one(request: BenchmarkRequest, ledger: Ledger, archives: Sequence[_Archive],
                    entrant: Entrant) -> dict[str, Any]:
     """The ``verify`` document with lead times as step numbers from 1 (archives may differ in step)."""
     table = ScoreTable(request.thresholds, range(1, request.lead_times + 1))
     covered = pixels = 0
     for archive in archives:
-        for entry in ledger.entries(archive, entrant.key):
+        for entry in ledger.entries(archive.name, entrant.key, archive.trials):
             table.add(entry.lead + 1, entry.tally)
             covered, pixels = covered + entry.covered, pixels + entry.tally.pixels
     scores = table.to_json()

@@ -78,11 +78,12 @@ class Ledger:
             base.executemany("insert or replace into result values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              [(archive, forecaster, trial, *row) for row in rows])
 
-    def entries(self, archive: str, forecaster: str) -> Iterator[Entry]:
-        """In order of trial, then lead time."""
+    def entries(self, archive: str, forecaster: str, trials: int) -> Iterator[Entry]:
+        """Of the first ``trials`` trials, in order of trial, then lead time."""
         with closing(self._connect()) as base:
             rows = base.execute("select lead, joint, frames, pixels, sums, covered from result "
-                                "where archive = ? and forecaster = ? order by trial, lead", (archive, forecaster))
+                                "where archive = ? and forecaster = ? and trial < ? order by trial, lead",
+                                (archive, forecaster, trials))
             for lead, joint, frames, pixels, sums, covered in rows:
                 values = np.frombuffer(sums, np.float64)
                 tally = Tally(_unpacked(joint), self.edges, frames, pixels, ErrorSums(*(float(v) for v in values)))

@@ -147,6 +147,8 @@ def test_a_killed_run_goes_on_with_the_same_numbers(archive: RadarSequence, tmp_
         whole["forecasters"]["east"]
     with pytest.raises(WrongUsage, match="another benchmark"):
         result(work=tmp_path / "two.sqlite", lead_times=3)
+    # fewer sequences than are kept: only those count
+    assert result(work=tmp_path / "two.sqlite", limit=1) == result(limit=1) != whole
 
 
 def test_online_learners_are_told_in_the_papers_order(archive: RadarSequence) -> None:
@@ -238,7 +240,9 @@ def test_equal_figures_share_their_mark() -> None:
 
     table = {"thresholds_mm_h": [0.5], "forecasters": {"a": scores(0.61), "b": scores(0.6), "c": scores(0.61),
                                                        "d": scores(None)}}
-    cells = [line.split(" | ")[1] for line in as_markdown(table).splitlines()[2:]]
+    lines = as_markdown(table).splitlines()[2:]
+    assert [line.split(" | ")[2] for line in lines] == ["0.5000"] * 4, "nobody is better"
+    cells = [line.split(" | ")[1] for line in lines]
     assert cells == ["**0.6100**", "<u>0.6000</u>", "**0.6100**", "-"]
 
 
