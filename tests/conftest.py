@@ -12,6 +12,12 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before Qt is loaded: tests look t
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forecasts that wait for their observations, and their scores, are not left in the user's own folder."""
+    monkeypatch.setenv("STORMDECK_DATA", str(tmp_path_factory.getbasetemp() / "data"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
 
