@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app import region_shapes as shapes
 from app.context import Context
 from app.own_keys import OwnKeys
+from app.panels.flow import FlowRow
 from app.settings import POOLS
 from engine.radar.grid import Grid
 from engine.radar.region import OUTLINE, Region
@@ -56,13 +57,12 @@ class RegionPanel(QWidget):
         self.new = QToolButton()
         self.new.setText("In view")
         self.new.setToolTip("A rectangle in the middle of what the maps show")
-        self.buttons = QHBoxLayout()
+        self.buttons = FlowRow()
         OwnKeys(*self.fields, self.outline, self.pool)
         self._lay_out()
         self._connect()
 
     def _lay_out(self) -> None:
-        self.buttons.setSpacing(4)
         form = QFormLayout()
         form.setVerticalSpacing(2)
         for first in (0, 2):
@@ -106,7 +106,6 @@ class RegionPanel(QWidget):
             self.buttons.addWidget(button)
             if key == "region-polygon":
                 self.buttons.addWidget(self.new)
-        self.buttons.addStretch(1)
         self._list_outlines()
         self._show()
 
