@@ -102,7 +102,7 @@ class Forecasting(QObject):
         runs, self._runs = self._runs, {}
         for run in runs.values():
             if run.reference in moved:
-                run.reference = moved[run.reference]
+                run.reference, run.outdated = moved[run.reference], run.active
                 self._runs[run.forecaster, run.reference] = run
         self.score_missing()
 
@@ -180,6 +180,8 @@ class Forecasting(QObject):
             run.state = PARTIAL
         if run.state == PARTIAL and not run.frames and self._runs.get((run.forecaster, run.reference)) is run:
             del self._runs[run.forecaster, run.reference]
+        if run.outdated and run.frames:
+            self._want_scores(run)
         self.runs_changed.emit()
         self.run_ended.emit(run)
         if isinstance(event, Failed):

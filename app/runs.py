@@ -43,6 +43,7 @@ class Run:
     notes: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     job: int = 0
+    outdated: bool = False  # observations have come while it ran
     serial: int = field(default_factory=lambda: next(_serials))
 
     @property

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.panels.recent_scores import LINE, SCORE
 from app.settings import Settings
+from engine.archives import open_archive
 from engine.jobs.rolling import DATA_VARIABLE
 from engine.radar.units import MARSHALL_PALMER
 from engine.verification.counts import tally_pair
@@ -165,3 +166,14 @@ def test_a_region_and_a_chosen_zr_stay(driver: Driver, live: LiveArchive) -> Non
     driver.until(lambda: frames(driver) == 5)
     driver.quiet()
     assert driver.session.region is region
+
+
+def test_observations_that_come_while_a_forecast_runs_are_scored_at_its_end(driver: Driver, live: LiveArchive) -> None:
+    driver.session.set_reference(3)
+    driver.session.run_forecast()
+    live.add(2)
+    driver.session.extend(open_archive(live.folder))
+    driver.quiet()
+    run = driver.session.shown_run
+    assert run is not None
+    assert sorted(run.tallies) == [5.0, 10.0]
