@@ -120,6 +120,16 @@ ROWS: tuple[Row, ...] = (
     Row("forecaster", "earthformer-sevir", "Earthformer, SEVIR 384 x 384", _NEURAL, "transformer", 8_659_677),
     Row("forecaster", "lpt-qpn", "LPT-QPN", _NEURAL, "transformer", 4_636_747),
 
+    Row("deblurrer", "probability-matching", "Probability matching",
+        "engine.deblurrers.yardsticks:ProbabilityMatching", "without learning"),
+    Row("deblurrer", "unsharp", "Unsharp masking", "engine.deblurrers.yardsticks:Unsharp", "without learning"),
+    Row("deblurrer", "wiener", "Wiener deconvolution", "engine.deblurrers.yardsticks:Wiener", "without learning"),
+
+    Row("downscaler", "trilinear", "Trilinear", "engine.downscalers.interpolation:Trilinear", "interpolation"),
+    Row("downscaler", "flow-interpolation", "Along the motion",
+        "engine.downscalers.flow_interpolation:FlowInterpolation", "optical flow"),
+    Row("downscaler", "rainfarm", "RainFARM (drawn detail)", "engine.downscalers.rainfarm:RainFarm", "stochastic"),
+
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
@@ -136,6 +146,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "denoise", "Find clutter", "engine.jobs.denoise:run", "files"),
     Row("job", "pack", "Cut a training pack", "engine.jobs.pack:run", "files"),
     Row("job", "train", "Train a network", "engine.jobs.train:run"),
+    Row("job", "promote", "Use a trained network for forecasts", "engine.jobs.promote:run"),
     Row("job", "import-weights", "Import published weights", "engine.jobs.import_weights:run", "files"),
     Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run", "display"),
     Row("job", "difference", "Predicted minus observed", "engine.jobs.difference:run", "display"),

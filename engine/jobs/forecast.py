@@ -13,6 +13,7 @@ from pathlib import Path
 from engine import __version__, catalogue, device
 from engine.archives import open_archive
 from engine.cancel import CancelToken
+from engine.deblurrers.protocol import Options as SharpenOptions
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.forecast_file import ForecastHeader, ForecastWriter
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
@@ -20,6 +21,7 @@ from engine.jobs import weights
 from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
+from engine.jobs.sharpening import Sharpening
 from engine.jobs.verify import scored_field
 from engine.radar.gridding import PolarOptions
 from engine.radar.packed import AnyField, PackedField, unpacked
@@ -67,27 +69,32 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     """
     began = time.perf_counter()
     _check(request)
-    forecaster = weights.forecaster(request.forecaster)
+    forecaster, sharpening = weights.forecaster(request.forecaster), Sharpening.wished(request.deblurrer)
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
     inputs = gather(sequence, request, forecaster.min_inputs, scope, getattr(forecaster, "reads_packed", False))
     notes = getattr(forecaster, "notes", None)
-    for note in notes(inputs) if notes else ():
+    for note in (*(notes(inputs) if notes else ()), *(sharpening.notes(inputs) if sharpening else ())):
         yield Warned(note, mark=OUT_OF_TRAINING)
     place = device.choose(request.device)
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
+    if sharpening is not None:
+        frames = sharpening.run(frames, inputs, SharpenOptions(request.seed, request.members), context)
     leads: list[float] = []
-    sha256 = str(getattr(forecaster, "weights_sha256", ""))
+    sha256 = " ".join(filter(None, (str(getattr(forecaster, "weights_sha256", "")),
+                                    sharpening.weights_sha256 if sharpening is not None else "")))
     for event in _deliver(frames, sequence, inputs, request, scope, sha256):
         scope.token.check()
         if isinstance(event, FrameReady):
             leads.append(event.lead_minutes)
         yield event
+    yield from sharpening.complaints() if sharpening is not None else ()
     yield Finished({
         "output": str(request.output) if request.output else None,
         "forecaster": request.forecaster,
+        "deblurrer": request.deblurrer,
         "reference_time": iso(inputs.reference_time),
         "lead_times_min": leads,
         "seconds": round(time.perf_counter() - began, 3),
@@ -209,7 +216,8 @@ def header_for(sequence: RadarSequence, forecaster: str, reference_time: datetim
         step_minutes=sequence.step_minutes or 0.0, forecaster=forecaster, deblurrer=deblurrer, downscaler=downscaler,
         weights_sha256=sha256, title=f"{forecaster} forecast from {sequence.name}",
         source=sequence.layout.source or sequence.layout.format, synthetic=sequence.layout.synthetic,
-        history=f"stormdeck {__version__}: {forecaster}, {inputs} input frames",
+        history=f"stormdeck {__version__}: {forecaster}, {inputs} input frames"
+        + (f", sharpened by {deblurrer}" if deblurrer else ""),
         members=members if members > 1 else None)
 
 

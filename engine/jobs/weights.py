@@ -12,6 +12,7 @@ from typing import Any
 
 import resources
 from engine import catalogue
+from engine.deblurrers.protocol import Deblurrer
 from engine.errors import NoWeights, UnreadableInput
 from engine.forecasters.protocol import Forecaster
 
@@ -52,6 +53,15 @@ def forecaster(name: str, seed: int | None = None) -> Forecaster:
     row = catalogue.row("forecaster", name)
     maker = catalogue.load("forecaster", name)
     made: Forecaster = maker(required(row, seed)) if row.parameters else maker()
+    return made
+
+
+def deblurrer(name: str) -> Deblurrer:
+    """The deblurrer of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
+    row = catalogue.row("deblurrer", name)
+    file = required(row) if row.parameters else None
+    maker = catalogue.load("deblurrer", name)
+    made: Deblurrer = maker() if file is None else maker(file)
     return made
 
 

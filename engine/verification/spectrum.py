@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.radar.rings import ring_power
 from engine.radar.sequence import Field
 
 FLOOR_MM_H = 0.05
@@ -32,19 +33,8 @@ def power_spectrum(rain_rate: Field, pixel_km: tuple[float, float], valid: NDArr
     shortest wavelength."""
     known = np.isfinite(rain_rate) if valid is None else np.isfinite(rain_rate) & valid
     level = 10.0 * np.log10(np.maximum(np.where(known, rain_rate, 0.0), FLOOR_MM_H)) - 10.0 * np.log10(FLOOR_MM_H)
-    ny, nx = level.shape
-    window = np.hanning(ny)[:, None] * np.hanning(nx)[None, :]
-    mean = float((level * window).sum() / max(float(window.sum()), 1e-12))
-    power = np.abs(np.fft.rfft2((level - mean) * window)) ** 2 / float((window**2).sum())
-    ky = np.fft.fftfreq(ny, pixel_km[0])[:, None]
-    kx = np.fft.rfftfreq(nx, pixel_km[1])[None, :]
-    weight = np.where((kx == 0) | (kx == kx.max() if nx % 2 == 0 else kx < 0), 1.0, 2.0) * np.ones_like(ky)
-    spacing = 1.0 / max(ny * pixel_km[0], nx * pixel_km[1])
-    ring = np.rint(np.hypot(ky, kx) / spacing).astype(np.intp)
-    rings = int(0.5 / max(pixel_km) / spacing)
-    total = np.bincount(ring.ravel(), (power * weight).ravel(), ring.max() + 1)[1: rings + 1]
-    count = np.bincount(ring.ravel(), weight.ravel(), ring.max() + 1)[1: rings + 1]
-    return Spectrum(1.0 / (spacing * np.arange(1, rings + 1)), total / np.maximum(count, 1e-12))
+    wavenumber, power = ring_power(level, pixel_km)
+    return Spectrum(1.0 / wavenumber, power)
 
 
 def power_ratio(predicted: Spectrum, observed: Spectrum) -> NDArray[np.float64]:
