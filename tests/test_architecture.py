@@ -44,6 +44,8 @@ ROOMS = {
     "engine.verification": Room(("engine.radar",), ("numpy", "scipy")),
     "engine.forecasters": FORECASTING,
     "engine.downscalers": FORECASTING,
+    "engine.downscalers.flow_interpolation": Room(("engine.radar", "engine.forecasters", "engine.downscalers"),
+                                                  ("numpy", "torch")),
     "engine.deblurrers": FORECASTING,
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
                              "engine.verification"), ("numpy", "torch", "h5py")),
