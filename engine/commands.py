@@ -343,6 +343,19 @@ def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: 
     return answer("train", request, as_json, printing.plain)
 
 
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Weight file; in the user's own folder if absent.")
+@click.option("--weaknesses", default="", help="A sentence for the card: what these weights do badly.")
+@json_option
+def promote(*, run: Path, checkpoint: str, output: Path | None, weaknesses: str, as_json: bool) -> int:
+    """Make a checkpoint of the training RUN the weights that forecasts use."""
+    from engine.jobs.promote import PromoteRequest
+
+    return answer("promote", PromoteRequest(run, checkpoint, output, weaknesses), as_json, printing.plain)
+
+
 @cli.command("import-weights")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="simvp, tau, earthformer or earthformer-sevir.")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,12 @@ from engine.jobs.events import Event, Finished, SampleShown, Started, TrainingSt
 from engine.jobs.scope import Scope
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from engine.training.loop import Training
+    from engine.training.preparation import Preparation
     from engine.training.recipe import Recipe
+    from engine.training.source import Source
     from engine.training.start import Data
     from engine.training.told import Told
 
@@ -175,6 +180,14 @@ def _events(said: Told, scope: Scope) -> Iterator[Event]:
         yield Warned(said.text)
 
 
+def settled(network: nn.Module, recipe: Recipe, check: Source, preparation: Preparation) -> None:
+    """What is chosen from the validation, not learned."""
+    from engine.training.data import Share, fixed_batches
+
+    if len(check):
+        preparation.settle(network, fixed_batches(check, recipe, preparation, Share()))
+
+
 def _result(training: Training, found: Data, folder: Path, chosen: str) -> dict[str, Any]:
     from engine.training import checkpoint
     from engine.training.publish import publish
@@ -183,7 +196,8 @@ def _result(training: Training, found: Data, folder: Path, chosen: str) -> dict[
     best = folder / checkpoint.BEST
     source = best if best.is_file() else checkpoint.step_file(folder, progress.step)
     weights = folder / f"{recipe.title}.safetensors"
-    header = publish(source, weights, recipe, found.learn.about())
+    header = publish(source, weights, recipe, found.learn.about(),
+                     settle=partial(settled, recipe=recipe, check=found.check, preparation=training.preparation))
     return {"output": str(folder), "model": recipe.model.name, "weights": str(weights), "steps": progress.step,
             "epochs": round(training.order.epoch(progress.step), 3), "best_step": header.card.steps,
             "scores": header.card.scores, "sampling": found.sampling, "device": chosen}

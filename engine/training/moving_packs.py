@@ -33,10 +33,11 @@ def moving_candidates(sequence: RadarSequence, settings: PackSettings, archive: 
 
     step = timedelta(minutes=settings.step_minutes or sequence.step_minutes or 0.0)
     found, inputs = [], settings.moving
+    least = min(settings.length, inputs + _LEAST_LEADS)
     for index in range(0, len(sequence), settings.step_frames):
         at = sequence.frames[index].time
         run = [_near(sequence, at + step * place) for place in range(1 - inputs, settings.length - inputs + 1)]
-        if ABSENT in run[:inputs] or len(run) - run.count(ABSENT) < inputs + _LEAST_LEADS:
+        if ABSENT in run[:inputs] or len(run) - run.count(ABSENT) < least:
             continue
         if sequence.filled.isdisjoint(run):
             last = max(run)

@@ -7,6 +7,7 @@ subclass of :class:`Preparation` and a line in :data:`PREPARATIONS`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -92,6 +93,9 @@ class Preparation:
     def forecast(self, taught: Taught) -> Tensor | None:
         """What is scored: (B, T, 1, H, W) in the unit of the targets; None where the read-outs are something else."""
         return taught.readouts[-1]
+
+    def settle(self, network: nn.Module, batches: Iterator[Example]) -> None:
+        """Sets what is chosen, not learned, once the weights are; batches: of the validation. Nothing as it stands."""
 
     def persistence(self, batch: Example) -> Tensor | None:
         """The last frame seen, (B, 1, 1, H, W) in the unit of the targets, to compare with; None where there is

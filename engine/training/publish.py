@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from engine.networks import weights
 from engine.networks.configuration import build
@@ -14,8 +17,10 @@ from engine.training.start import configuration
 from engine.training.validation import PERSISTENCE
 
 
-def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses: str = "") -> weights.Header:
-    """Writes the weights of a checkpoint, whole or not at all. about: the data that was trained on.
+def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses: str = "",
+            settle: Callable[[nn.Module], None] | None = None) -> weights.Header:
+    """Writes the weights of a checkpoint, whole or not at all. about: the data that was trained on. settle: what is
+    done to the network before that.
 
     Raises UnreadableInput where the checkpoint is damaged, NotEnoughInput where it is of another network."""
     content = checkpoint.load(source)
@@ -23,6 +28,8 @@ def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses
     network = build(words)
     kept = content.get("average") or content["network"]
     network.load_state_dict(kept)
+    if settle is not None:
+        settle(network.eval())
     header = weights.Header(recipe.title, words, about.step_minutes, about.pixel_km, *recipe.data.zr,
                             card=card(recipe, content, about, weaknesses))
     weights.save(target, network, header)
