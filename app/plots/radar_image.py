@@ -36,6 +36,11 @@ class RadarImage(Layer):
     def boundingRect(self) -> QRectF:
         return QRectF(0, 0, self.place.width, self.place.height)
 
+    @property
+    def picture(self) -> Picture | None:
+        """The whole one that is shown, None where there is none."""
+        return None if self._whole is None else self._whole.picture
+
     def set_picture(self, picture: Picture | None, extent: Extent) -> None:
         """extent: outer edges (left, right, bottom, top) of the image in grid coordinates. Another picture takes the
         finer part of the one before away."""

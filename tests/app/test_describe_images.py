@@ -88,7 +88,7 @@ def type_into(driver: Driver, dialog: DescribeImagesDialog, key: str, text: str)
 
 
 def bins_at(dialog: DescribeImagesDialog, row: int, column: int) -> int:
-    picture = dialog.pane.canvas.image._picture
+    picture = dialog.pane.canvas.image.picture
     return -1 if picture is None else int(picture.bins[row, column])
 
 

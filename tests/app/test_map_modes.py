@@ -62,7 +62,7 @@ def test_difference_is_predicted_minus_observed(driver: Driver) -> None:
     assert modes.difference._titles[0] == "DIFFERENCE persistence − observed"
     assert modes.difference._left.text() == "Δ persistence"  # the name stays whole in a small pane
     assert modes.difference._right.text().endswith("+15 min")
-    picture = modes.difference.canvas.image._picture
+    picture = modes.difference.canvas.image.picture
     assert picture is not None
     assert session.sequence is not None
     truth = session.sequence.rain_rate(session.place.frame)
@@ -70,7 +70,7 @@ def test_difference_is_predicted_minus_observed(driver: Driver) -> None:
     np.testing.assert_array_equal(np.asarray(picture.rain_rate), start - truth)
     driver.press(Key.Key_Home)
     driver.quiet()
-    assert modes.difference.canvas.image._picture is None
+    assert modes.difference.canvas.image.picture is None
     assert "first lead time" in modes.difference.canvas.overlay.message
     driver.press(Key.Key_D)
     assert not modes.difference.isVisible()
@@ -110,7 +110,7 @@ def test_swipe_shows_both_in_one_map_and_the_divider_is_dragged(driver: Driver) 
     assert canvas.overlay.divider == pytest.approx(0.25, abs=0.01)
     assert canvas.view.scale is None, "the divider moves, the map does not"
     image = canvas.viewport().grab().toImage()
-    picture = canvas.other_image._picture
+    picture = canvas.other_image.picture
     assert picture is not None
     cell = (15, 4 + 2 * driver.session.reference + 3)  # in the predicted cell, not in the observed one
     assert picture.rain_rate[cell] == 20.0
