@@ -156,6 +156,9 @@ def models(as_json: bool) -> int:
 @click.option("--members", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--deblurrer", help="Sharpens the forecast.")
 @click.option("--downscaler", help="Refines the forecast in space and time.")
+@click.option("--refine", type=Numbers("KY,KX,KT"), default="2,2,2", show_default=True,
+              help="Cells along y and x from one, steps from one.")
+@click.option("--conserve", is_flag=True, help="Keep the mean over the cells that come from one.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Forecast file (.nc).")
@@ -163,14 +166,15 @@ def models(as_json: bool) -> int:
 @json_option
 def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, index: int | None,
              inputs: int, lead_times: int, members: int, deblurrer: str | None, downscaler: str | None,
-             device: str, seed: int, output: Path, product: str, height_m: float, pixel_km: float,
-             as_json: bool) -> int:
+             refine: tuple[float, float, float], conserve: bool, device: str, seed: int, output: Path, product: str,
+             height_m: float, pixel_km: float, as_json: bool) -> int:
     """Forecast from the last frames up to a reference time."""
     from engine.jobs.forecast import ForecastRequest
 
     request = ForecastRequest(paths=paths, forecaster=forecaster, at=at, index=index, inputs=inputs,
                               lead_times=lead_times, members=members, deblurrer=deblurrer, downscaler=downscaler,
-                              device=device, seed=seed, output=output,
+                              device=device, seed=seed, output=output, conserve=conserve,
+                              refine=(int(refine[0]), int(refine[1]), int(refine[2])),
                               options=PolarOptions(product, height_m, pixel_km))
     return answer("forecast", request, as_json, printing.forecast)
 

@@ -21,8 +21,9 @@ from engine.radar.grid import Grid
 from engine.radar.sequence import Field
 from engine.radar.units import ZR
 
-MOST = 8
-"""The largest factor along one axis."""
+MOST, MOST_IN_TIME = 8, 4
+"""The largest factors. In time: closer frames would be taken for each other, as a frame's time counts as its own when
+it is a fifth of a step off."""
 MOST_CELLS = 100_000_000
 
 
@@ -35,8 +36,9 @@ class Factors:
     t: int = 2
 
     def __post_init__(self) -> None:
-        if not all(1 <= factor <= MOST for factor in (self.y, self.x, self.t)):
-            raise WrongUsage(f"Downscaling by {self} is not possible; each factor must lie between 1 and {MOST}.")
+        if not (1 <= self.y <= MOST and 1 <= self.x <= MOST and 1 <= self.t <= MOST_IN_TIME):
+            raise WrongUsage(f"Downscaling by {self} is not possible; factors in space must lie between 1 and {MOST}, "
+                             f"in time between 1 and {MOST_IN_TIME}.")
 
     def __str__(self) -> str:
         return f"{self.y} x {self.x} in space, {self.t} in time"
@@ -124,6 +126,14 @@ def refined_grid(grid: Grid, factors: Factors) -> Grid:
     left, _, _, top = grid.extent
     return Grid.regular(left=left, top=top, dx=grid.dx / factors.x, dy=grid.dy / factors.y, nx=nx, ny=ny,
                         crs=grid.crs)
+
+
+def finer_by(fine: Grid, coarse: Grid) -> Factors | None:
+    """The factors in space by which one grid refines the other; None where it does not."""
+    y, x = fine.shape[0] // coarse.shape[0], fine.shape[1] // coarse.shape[1]
+    if not (1 <= y <= MOST and 1 <= x <= MOST):
+        return None
+    return Factors(y, x, 1) if refined_grid(coarse, Factors(y, x, 1)).same_as(fine) else None
 
 
 def refined_times(times: tuple[datetime, ...], factors: Factors) -> tuple[datetime, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import StormdeckError
+from engine.radar.grid import Grid
 from engine.radar.packed import AnyField
 from engine.radar.sequence import RadarSequence
 
@@ -44,12 +45,15 @@ class ArchiveOpened(Event):
 @dataclass(frozen=True)
 class FrameReady(Event):
     """A lead time of a forecast. rain_rate as in :class:`engine.forecasters.protocol.LeadFrame`; large frames
-    packed where the request asked for that."""
+    packed where the request asked for that. After a downscaler it lies on ``grid``, and ``as_measured`` holds its
+    means over the archive's cells, which is what scores compare; without one both are None."""
 
     lead_index: int
     lead_minutes: float
     valid_time: datetime
     rain_rate: AnyField
+    grid: Grid | None = None
+    as_measured: AnyField | None = None
 
 
 @dataclass(frozen=True)

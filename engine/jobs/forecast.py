@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from engine import __version__, catalogue, device
+from engine import __version__, device
 from engine.archives import open_archive
 from engine.cancel import CancelToken
 from engine.deblurrers.protocol import Options as SharpenOptions
+from engine.downscalers.protocol import Factors
+from engine.downscalers.protocol import Options as RefineOptions
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.forecast_file import ForecastHeader, ForecastWriter
-from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
+from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
 from engine.jobs import weights
+from engine.jobs.downscale import Refining
 from engine.jobs.events import Event, Finished, FrameReady, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
@@ -41,7 +44,8 @@ OUT_OF_TRAINING = "NOT AS TRAINED"
 class ForecastRequest:
     """Either an open ``sequence`` or ``paths``. ``at`` or ``index`` name the reference time; the last frame if
     neither does. ``output``: a forecast file to write. ``score``: compare each lead time with the archive.
-    ``compact``: large frames come packed (:mod:`engine.radar.packed`), for callers that keep them all."""
+    ``compact``: large frames come packed (:mod:`engine.radar.packed`), for callers that keep them all.
+    ``refine``, ``conserve``: what the downscaler makes of a frame (:mod:`engine.downscalers.protocol`)."""
 
     sequence: RadarSequence | None = None
     paths: tuple[Path, ...] = ()
@@ -60,6 +64,8 @@ class ForecastRequest:
     score: bool = False
     options: PolarOptions | None = None
     compact: bool = False
+    refine: tuple[int, int, int] = (2, 2, 2)
+    conserve: bool = False
 
 
 def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
@@ -70,10 +76,13 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     began = time.perf_counter()
     _check(request)
     forecaster, sharpening = weights.forecaster(request.forecaster), Sharpening.wished(request.deblurrer)
+    refining = Refining.wished(request.downscaler, RefineOptions(Factors(*request.refine), request.conserve,
+                                                                   request.seed))
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
-    inputs = gather(sequence, request, forecaster.min_inputs, scope, getattr(forecaster, "reads_packed", False))
+    needed = inputs_for(forecaster, sequence, request)
+    inputs = gather(sequence, request, needed, scope, getattr(forecaster, "reads_packed", False))
     notes = getattr(forecaster, "notes", None)
     for note in (*(notes(inputs) if notes else ()), *(sharpening.notes(inputs) if sharpening else ())):
         yield Warned(note, mark=OUT_OF_TRAINING)
@@ -82,10 +91,13 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
     if sharpening is not None:
         frames = sharpening.run(frames, inputs, SharpenOptions(request.seed, request.members), context)
+    if refining is not None:
+        frames = refining.run(frames, inputs, request.members, context)
     leads: list[float] = []
     sha256 = " ".join(filter(None, (str(getattr(forecaster, "weights_sha256", "")),
-                                    sharpening.weights_sha256 if sharpening is not None else "")))
-    for event in _deliver(frames, sequence, inputs, request, scope, sha256):
+                                    sharpening.weights_sha256 if sharpening is not None else "",
+                                    refining.weights_sha256 if refining is not None else "")))
+    for event in _deliver(frames, sequence, inputs, request, scope, sha256, refining):
         scope.token.check()
         if isinstance(event, FrameReady):
             leads.append(event.lead_minutes)
@@ -95,12 +107,26 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
         "output": str(request.output) if request.output else None,
         "forecaster": request.forecaster,
         "deblurrer": request.deblurrer,
+        "downscaler": request.downscaler,
         "reference_time": iso(inputs.reference_time),
         "lead_times_min": leads,
         "seconds": round(time.perf_counter() - began, 3),
         "device": place,
         "peak_rss_mb": peak_rss_mb(),
     })
+
+
+def inputs_for(forecaster: Forecaster, sequence: RadarSequence, request: ForecastRequest) -> int:
+    """How many frames a forecaster needs; where it has a wish for this step and the archive can fulfil it, that."""
+    wish = getattr(forecaster, "wanted_inputs", None)
+    if wish is None or sequence.step_minutes is None:
+        return forecaster.min_inputs
+    wanted = int(wish(sequence.step_minutes))
+    try:
+        sequence.inputs_ending_at(reference_index(sequence, request.at, request.index), wanted)
+    except NotEnoughInput:
+        return forecaster.min_inputs
+    return wanted
 
 
 def gather(sequence: RadarSequence, request: ForecastRequest, needed: int, scope: Scope,
@@ -143,9 +169,6 @@ def _check(request: ForecastRequest) -> None:
         raise WrongUsage(f"The number of lead times must lie between 1 and {MAX_LEAD_TIMES}.")
     if request.inputs < 1 or request.members < 1:
         raise WrongUsage("A forecast needs at least one input frame and one member.")
-    for kind, name in (("deblurrer", request.deblurrer), ("downscaler", request.downscaler)):
-        if name is not None:
-            catalogue.row(kind, name)
 
 
 def _complaints(request: ForecastRequest, sequence: RadarSequence) -> Iterator[Event]:
@@ -155,30 +178,37 @@ def _complaints(request: ForecastRequest, sequence: RadarSequence) -> Iterator[E
 
 
 def _deliver(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
-             request: ForecastRequest, scope: Scope, sha256: str) -> Iterator[Event]:
+             request: ForecastRequest, scope: Scope, sha256: str, refining: Refining | None) -> Iterator[Event]:
     """The frames as events, written to the output file on their way."""
     if request.output is None:
-        yield from _events(frames, sequence, inputs, request, scope)
+        yield from _events(frames, sequence, inputs, request, scope, refining)
         return
-    with ForecastWriter(request.output, header(sequence, inputs, request, sha256)) as writer:
-        for event in _events(frames, sequence, inputs, request, scope):
+    told = header(sequence, inputs, request, sha256)
+    with ForecastWriter(request.output, told if refining is None else refining.header(told)) as writer:
+        for event in _events(frames, sequence, inputs, request, scope, refining):
             if isinstance(event, FrameReady):
                 writer.write(event.lead_minutes, unpacked(event.rain_rate))
             yield event
 
 
 def _events(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs,
-            request: ForecastRequest, scope: Scope) -> Iterator[Event]:
+            request: ForecastRequest, scope: Scope, refining: Refining | None) -> Iterator[Event]:
     numbers = itertools.count()
+    grid = None if refining is None else refining.grid(sequence.grid)
     for frame in frames:  # enumerate would hold on to the frame before
         index = next(numbers)
         frame.rain_rate.flags.writeable = False
         valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
-        yield FrameReady(index, frame.lead_minutes, valid,
-                         compacted(frame.rain_rate) if request.compact else frame.rain_rate)
+        keep = compacted if request.compact else unpacked
+        if refining is None:
+            yield FrameReady(index, frame.lead_minutes, valid, keep(frame.rain_rate))
+            scored = frame
+        else:
+            scored = refining.as_measured(frame)
+            yield FrameReady(index, frame.lead_minutes, valid, keep(frame.rain_rate), grid, keep(scored.rain_rate))
         if request.score:
-            yield from score_lead(index, frame, valid, sequence, request.thresholds, scope.token)
-        del frame  # the next one is made in its place
+            yield from score_lead(index, scored, valid, sequence, request.thresholds, scope.token)
+        del frame, scored  # the next one is made in its place
 
 
 def score_lead(index: int, frame: LeadFrame, valid: datetime, sequence: RadarSequence,

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from engine.archives import open_archive
 from engine.archives.outlines import read_region
+from engine.downscalers.fields import block_means
+from engine.downscalers.protocol import Factors, finer_by
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.jobs.events import Event, Finished, ScoreReady, Warned
 from engine.jobs.info import iso
@@ -134,7 +136,7 @@ def _open(paths: Sequence[Path], scope: Scope) -> Iterator[Forecast]:
 
 def _check_fit(forecasts: Sequence[Forecast], observed: RadarSequence) -> None:
     for forecast in forecasts:
-        if not forecast.header.grid.same_as(observed.grid):
+        if finer_by(forecast.header.grid, observed.grid) is None:
             here, there = forecast.header.grid.shape, observed.grid.shape
             raise NotEnoughInput(
                 f"The forecast {forecast.path.name} (grid {here[0]} x {here[1]}) and the archive {observed.name} "
@@ -169,7 +171,7 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
             truth = observed.rain_rate_at(valid)
             if truth is None:
                 continue
-            predicted = scored_field(forecast.frame(index))
+            predicted = as_measured(scored_field(forecast.frame(index)), finer_by(forecast.header.grid, observed.grid))
             if table.pool > 1:
                 truth, predicted = pool_pair(truth, predicted, table.pool, mask)
             used = mask if table.pool == 1 else None
@@ -185,6 +187,12 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
 def scored_field(rain_rate: Any) -> Field:
     """The field (ny, nx) by which a forecast is scored: an ensemble's mean, NaN where a member has no data."""
     return np.asarray(rain_rate if rain_rate.ndim == 2 else rain_rate.mean(axis=0), np.float32)
+
+
+def as_measured(rain_rate: Field, factors: Factors | None) -> Field:
+    """A downscaled forecast is scored by the means over what lies in one of the archive's cells."""
+    finer = factors is not None and (factors.y, factors.x) != (1, 1)
+    return block_means(rain_rate, factors) if finer and factors else rain_rate
 
 
 def _document(table: ScoreTable, forecasts: Sequence[Forecast], observed: RadarSequence) -> dict[str, Any]:

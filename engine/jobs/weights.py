@@ -13,6 +13,7 @@ from typing import Any
 import resources
 from engine import catalogue
 from engine.deblurrers.protocol import Deblurrer
+from engine.downscalers.protocol import Downscaler
 from engine.errors import NoWeights, UnreadableInput
 from engine.forecasters.protocol import Forecaster
 
@@ -62,6 +63,15 @@ def deblurrer(name: str) -> Deblurrer:
     file = required(row) if row.parameters else None
     maker = catalogue.load("deblurrer", name)
     made: Deblurrer = maker() if file is None else maker(file)
+    return made
+
+
+def downscaler(name: str) -> Downscaler:
+    """The downscaler of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
+    row = catalogue.row("downscaler", name)
+    file = required(row) if row.parameters else None
+    maker = catalogue.load("downscaler", name)
+    made: Downscaler = maker() if file is None else maker(file)
     return made
 
 

@@ -1,0 +1,94 @@
+"""The downscaler behind a forecaster, as the forecast job uses it.
+
+The observation at the reference time is the first frame of the series, so that there are times between it and the
+first lead time. Scores compare what was measured: the means over the finer cells that lie in one of the archive's,
+at the given lead times; in between nothing was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.downscalers.fields import block_means
+from engine.downscalers.protocol import Downscaler, Factors, Frame, Options, Refinement, Series, refined_grid
+from engine.export.forecast_file import ForecastHeader
+from engine.forecasters.protocol import Context, Inputs, LeadFrame
+from engine.jobs import weights
+from engine.radar.grid import Grid
+
+
+@dataclass(frozen=True)
+class Refining:
+    """options: seed included; members are counted here."""
+
+    name: str
+    downscaler: Downscaler
+    options: Options
+
+    @classmethod
+    def wished(cls, name: str | None, options: Options) -> Refining | None:
+        """None where none is wished. Raises WrongUsage for a name that does not exist, NoWeights."""
+        return cls(name, weights.downscaler(name), options) if name else None
+
+    @property
+    def weights_sha256(self) -> str:
+        """Empty where there are no weights."""
+        return str(getattr(self.downscaler, "weights_sha256", ""))
+
+    @property
+    def factors(self) -> Factors:
+        return self.options.factors
+
+    def grid(self, grid: Grid) -> Grid:
+        """Raises WrongUsage where there would be absurdly many cells."""
+        return refined_grid(grid, self.factors)
+
+    def header(self, header: ForecastHeader) -> ForecastHeader:
+        """With the finer grid and step, and a word about it in the history."""
+        return replace(header, grid=self.grid(header.grid), step_minutes=header.step_minutes / self.factors.t,
+                       history=f"{header.history}, {self.factors} by {self.name}"
+                               + (", block means kept" if self.options.conserve else ""))
+
+    def run(self, frames: Iterator[LeadFrame], inputs: Inputs, members: int, context: Context) -> Iterator[LeadFrame]:
+        """The lead times, k_t for each. A single forecast becomes ``members`` where the downscaler draws."""
+        refinements: list[Refinement] | None = None
+        series = Series(inputs.grid, inputs.zr, inputs.step_minutes)
+        for frame in frames:
+            fields = self._fields(frame.rain_rate, members)
+            if refinements is None:
+                refinements = [self.downscaler.start(series, replace(self.options, member=member), context)
+                               for member in range(len(fields))]
+                first = Frame(inputs.reference_time, np.asarray(inputs.frames[-1], np.float32))
+                for refinement in refinements:
+                    list(refinement.push(first))
+            valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
+            single = frame.rain_rate.ndim == 2 and len(fields) == 1
+            yield from _leads(refinements, [Frame(valid, field) for field in fields], inputs, single)
+
+    def _fields(self, rain_rate: NDArray[np.float32], members: int) -> list[NDArray[np.float32]]:
+        if rain_rate.ndim == 3:
+            return list(rain_rate)
+        return [rain_rate] * (members if self.downscaler.draws else 1)
+
+    def as_measured(self, frame: LeadFrame) -> LeadFrame:
+        """On the archive's grid: means over the cells that lie in one, of each member."""
+        rain_rate = frame.rain_rate
+        means = block_means(rain_rate, self.factors) if rain_rate.ndim == 2 \
+            else np.stack([block_means(member, self.factors) for member in rain_rate])
+        means.flags.writeable = False
+        return replace(frame, rain_rate=means)
+
+
+def _leads(refinements: list[Refinement], frames: list[Frame], inputs: Inputs, single: bool) -> Iterator[LeadFrame]:
+    """The members side by side. What lies at or before the reference time is known and left out."""
+    pushed = [refinement.push(frame) for refinement, frame in zip(refinements, frames, strict=True)]
+    for members in zip(*pushed, strict=True):
+        minutes = (members[0].time - inputs.reference_time).total_seconds() / 60.0
+        if minutes > 0:
+            yield LeadFrame(minutes, members[0].rain_rate if single
+                            else np.stack([member.rain_rate for member in members]))
