@@ -35,7 +35,7 @@ def suggested_name(context: Context) -> str:
     if session.sequence is None or session.clock is None:
         return "stormdeck"
     when = session.clock.times[session.reference]
-    return "_".join(filter(None, ("stormdeck", run.forecaster if run else "", f"{when:%Y%m%dT%H%MZ}")))
+    return "_".join(filter(None, ("stormdeck", run.forecaster.replace(" ", "") if run else "", f"{when:%Y%m%dT%H%MZ}")))
 
 
 def export_request(context: Context, wish: ExportWish) -> ExportRequest:
@@ -77,4 +77,5 @@ def _header(context: Context, run: Run) -> Any:
     session = context.session
     assert session.sequence is not None
     assert session.clock is not None
-    return header_for(session.sequence, run.forecaster, session.clock.times[run.reference], run.inputs)
+    return header_for(session.sequence, run.method or run.forecaster, session.clock.times[run.reference], run.inputs,
+                      deblurrer=run.deblurrer)

@@ -20,6 +20,9 @@ KEPT_BYTES = 384 << 20
 
 RESCORE_DELAY_MS = 40
 
+SHARPENED = "SHARPENED"
+"""What frames wear on the map that a deblurrer has changed: the title may be too narrow to say so."""
+
 
 class Forecasting(QObject):
     """Runs by (forecaster, reference time); those of the current reference time are on show."""
@@ -121,12 +124,12 @@ class Forecasting(QObject):
 
         wish = self._settings.values
         self.cancel()
-        run = Run(wish.forecaster, catalogue.row("forecaster", wish.forecaster).title, self._reference,
-                  wish.lead_times, wish.inputs)
+        run = Run(*_names(wish.forecaster, wish.deblurrer), self._reference, wish.lead_times, wish.inputs,
+                  wish.forecaster, wish.deblurrer, marks=(SHARPENED,) if wish.deblurrer else ())
         request = ForecastRequest(
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
-            lead_times=wish.lead_times, device=wish.device, thresholds=wish.thresholds, score=True,
-            compact=True)
+            lead_times=wish.lead_times, deblurrer=wish.deblurrer or None, device=wish.device,
+            thresholds=wish.thresholds, score=True, compact=True)
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
         self._runs.pop((run.forecaster, run.reference), None)
         self._runs[run.forecaster, run.reference] = run
@@ -262,3 +265,11 @@ class Forecasting(QObject):
             self.scores_changed.emit(run)
             if run.serial in self._unscored:
                 self._rescore_waiting()
+
+
+def _names(forecaster: str, deblurrer: str) -> tuple[str, str]:
+    """Name and title of a run."""
+    title = catalogue.row("forecaster", forecaster).title
+    if not deblurrer:
+        return forecaster, title
+    return f"{forecaster} + {deblurrer}", f"{title} + {catalogue.row('deblurrer', deblurrer).title}"

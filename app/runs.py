@@ -25,14 +25,17 @@ class RunFrame:
 
 @dataclass(eq=False)
 class Run:
-    """Filled by the session as events arrive. serial: never used twice, names the pictures of this run. notes: what
-    the user should know about it; marks: what its frames wear on the map."""
+    """Filled by the session as events arrive. forecaster: the run's name wherever it is shown or compared, with its
+    deblurrer behind it; method: the forecaster alone. serial: never used twice, names the pictures of this run.
+    notes: what the user should know about it; marks: what its frames wear on the map."""
 
     forecaster: str
     title: str
     reference: int
     lead_times: int
     inputs: int
+    method: str = ""
+    deblurrer: str = ""
     device: str = ""
     state: str = WAITING
     frames: dict[int, RunFrame] = field(default_factory=dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -21,13 +20,15 @@ from PySide6.QtWidgets import (
 from app import wording
 from app.context import Context
 from app.own_keys import OwnKeys
+from app.panels import model_lists
 from app.panels.recent_scores import RecentScores
 from app.runs import Run
 from app.settings import DEVICES
 from engine import catalogue
 
 NAME = Qt.ItemDataRole.UserRole
-TOOLTIP = Qt.ItemDataRole.ToolTipRole
+KINDS = ("forecaster", "deblurrer")
+"""Kinds of models that are chosen here."""
 
 
 class RunPanel(QWidget):
@@ -39,6 +40,8 @@ class RunPanel(QWidget):
         self._session = context.session
         values = context.settings.values
         self.forecaster = QComboBox()
+        self.deblurrer = QComboBox()
+        self.deblurrer.setToolTip("Sharpens each forecast frame; total rain changes by less than 10 %")
         self.reference = QComboBox()
         self.inputs = _spin(1, 60, values.inputs, "Number of input frames")
         self.lead_times = _spin(1, 240, values.lead_times, "Number of lead times")
@@ -60,7 +63,7 @@ class RunPanel(QWidget):
         self._trained: dict[str, str] = {}
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
-        OwnKeys(self.forecaster, self.reference, self.inputs, self.lead_times, self.device, self.kept)
+        OwnKeys(self.forecaster, self.deblurrer, self.reference, self.inputs, self.lead_times, self.device, self.kept)
         self.recent = RecentScores(self.forecaster, context.appearance)
         self._lay_out()
         self._fill()
@@ -73,6 +76,7 @@ class RunPanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
         form.addRow(self.recent)
+        form.addRow("Sharpen", self.deblurrer)
         form.addRow("", self.lacking)
         form.addRow("Reference", self.reference)
         form.addRow("Inputs", self.inputs)
@@ -89,7 +93,7 @@ class RunPanel(QWidget):
         self.kept.setAccessibleName("Forecasts from this reference time")
         self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
         self.kept.setMinimumHeight(64)
-        for box in (self.forecaster, self.reference):
+        for box in (self.forecaster, self.deblurrer, self.reference):
             box.setMinimumContentsLength(12)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         column = QVBoxLayout(self)
@@ -104,52 +108,33 @@ class RunPanel(QWidget):
     def _fill(self) -> None:
         """Models that have parameters wait, greyed, until the engine has told which have weights."""
         values = self._context.settings.values
-        self._list_forecasters({row.name for row in catalogue.rows("forecaster") if row.parameters == 0})
-        values.forecaster = self.forecaster.currentData()
+        self._list_models({row.name for kind in KINDS for row in catalogue.rows(kind) if row.parameters == 0})
+        values.forecaster, values.deblurrer = self.forecaster.currentData(), self.deblurrer.currentData()
         for device in DEVICES:
             self.device.addItem({"auto": "automatic"}.get(device, device.upper()), device)
         self.device.setCurrentIndex(self.device.findData(values.device))
-        for widget, name in ((self.forecaster, "Forecaster"), (self.reference, "Reference time"),
-                             (self.device, "Device")):
+        for widget, name in ((self.forecaster, "Forecaster"), (self.deblurrer, "Sharpen"),
+                             (self.reference, "Reference time"), (self.device, "Device")):
             widget.setAccessibleName(name)
 
     def set_models(self, models: list[dict[str, object]]) -> None:
         """What the engine says about weights."""
-        known = [model for model in models if model["kind"] == "forecaster"]
+        known = [model for model in models if model["kind"] in KINDS]
         self._untrained = [model for model in known if model["parameters"] and model["weights"] is None]
         self._trained = {str(model["name"]): _trained(model["weights"]) for model in known
                          if isinstance(model["weights"], dict)}
         lacking = {str(model["name"]) for model in self._untrained}
-        self._list_forecasters({str(model["name"]) for model in known} - lacking)
+        self._list_models({str(model["name"]) for model in known} - lacking)
         self.lacking.setText(f'<a href="#">{len(lacking)} networks need training</a>')
         self.lacking.setVisible(bool(lacking))
 
-    def _list_forecasters(self, usable: set[str]) -> None:
-        """Those that can run, then under a heading of their own those without weights."""
-        chosen = self.forecaster.currentData() or self._context.settings.values.forecaster
-        rows = catalogue.rows("forecaster")
-        self.forecaster.blockSignals(True)
-        self.forecaster.clear()
-        for row in rows:
-            if row.name in usable:
-                self.forecaster.addItem(row.title, row.name)
-                self.forecaster.setItemData(self.forecaster.count() - 1, self._trained.get(row.name, ""), TOOLTIP)
-        lacking = [row for row in rows if row.name not in usable]
-        if lacking:
-            self.forecaster.insertSeparator(self.forecaster.count())
-            self._add_unusable("Needs training", None)
-            for row in lacking:
-                self._add_unusable(row.title, row.name)
-        self.forecaster.setCurrentIndex(max(0, self.forecaster.findData(chosen)))
-        self.forecaster.blockSignals(False)
-
-    def _add_unusable(self, title: str, name: str | None) -> None:
-        self.forecaster.addItem(title, name)
-        model = self.forecaster.model()
-        assert isinstance(model, QStandardItemModel)
-        item: QStandardItem = model.item(self.forecaster.count() - 1)
-        item.setEnabled(False)
-        item.setToolTip("Has no weights: see 'networks need training' below")
+    def _list_models(self, usable: set[str]) -> None:
+        """usable: names of those that can run."""
+        values = self._context.settings.values
+        chosen = self.forecaster.currentData() or values.forecaster
+        model_lists.fill(self.forecaster, "forecaster", usable, self._trained, chosen)
+        chosen = self.deblurrer.currentData() if self.deblurrer.count() else values.deblurrer
+        model_lists.fill(self.deblurrer, "deblurrer", usable, self._trained, chosen, nothing="as forecast")
 
     def _show_untrained(self) -> None:
         from app.dialogs.untrained import UntrainedDialog
@@ -160,6 +145,7 @@ class RunPanel(QWidget):
         session, forecasting = self._session, self._session.forecasting
         self.forecaster.currentIndexChanged.connect(self._chosen)
         self.lacking.linkActivated.connect(self._show_untrained)
+        self.deblurrer.currentIndexChanged.connect(self._chosen)
         self.device.currentIndexChanged.connect(self._chosen)
         self.inputs.valueChanged.connect(self._chosen)
         self.lead_times.valueChanged.connect(self._chosen)
@@ -179,6 +165,7 @@ class RunPanel(QWidget):
     def _chosen(self) -> None:
         values = self._context.settings.values
         values.forecaster = self.forecaster.currentData()
+        values.deblurrer = self.deblurrer.currentData()
         values.device = self.device.currentData()
         values.lead_times = self.lead_times.value()
         if values.inputs != self.inputs.value():
