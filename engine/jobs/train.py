@@ -17,8 +17,6 @@ from engine.jobs.events import Event, Finished, SampleShown, Started, TrainingSt
 from engine.jobs.scope import Scope
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from engine.training.loop import Training
     from engine.training.preparation import Preparation
     from engine.training.recipe import Recipe
@@ -180,7 +178,7 @@ def _events(said: Told, scope: Scope) -> Iterator[Event]:
         yield Warned(said.text)
 
 
-def settled(network: nn.Module, recipe: Recipe, check: Source, preparation: Preparation) -> None:
+def settled(network: Any, recipe: Recipe, check: Source, preparation: Preparation) -> None:
     """What is chosen from the validation, not learned."""
     from engine.training.data import Share, fixed_batches
 
