@@ -19,6 +19,8 @@ from engine.forecasters.moving_frame import Motion, back_to_the_map, past
 from engine.forecasters.optical_flow import Flow
 from engine.forecasters.protocol import Context, Inputs, Options
 from engine.forecasters.rover import RoverNonlinear
+from engine.jobs.forecast import ForecastRequest, gather, inputs_for
+from engine.jobs.scope import Scope
 from engine.networks.configuration import Configuration, build
 from engine.networks.lagrangian_unet import THRESHOLDS_MM_H, LagrangianUNet, quantile_field
 from engine.networks.weights import Header, save
@@ -188,3 +190,14 @@ def test_packs_in_the_moving_frame_hold_a_storm_that_stands_still() -> None:
     absent = moved(archive, runs[-1], settings, TOKEN)
     assert np.isnan(absent[-1]).all()
     assert not np.isnan(absent[4]).any()
+
+
+@pytest.mark.parametrize(("index", "count"), [(None, 11), (6, 5)])
+def test_a_forecast_takes_twenty_minutes_of_frames_where_the_archive_has_them(
+        weights: Path, monkeypatch: pytest.MonkeyPatch, index: int | None, count: int) -> None:
+    monkeypatch.setenv("STORMDECK_WEIGHTS", str(weights.parent))
+    archive = sequence(lambda k: storm(), 15, step_minutes=2)
+    request = ForecastRequest(sequence=archive, forecaster="lagrangian-unet", lead_times=1, index=index)
+    forecaster = LagrangianForecaster(weights)
+    needed = inputs_for(forecaster, archive, request)
+    assert len(gather(archive, request, needed, Scope()).frames) == count
