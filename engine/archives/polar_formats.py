@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.archives import nexrad_records
+from engine.archives import nexrad_records, uf_records
 from engine.archives.polar_volume import Outline, SweepHead, reflectivity_law
 from engine.archives.probe import Probe
 from engine.archives.reader import MAX_CELLS
@@ -61,6 +61,10 @@ class Format:
 
 def _nexrad_messages(content: bytes, only_first: bool) -> bytes:
     return nexrad_records.unpacked(content, nexrad_records.SCANNED_RECORDS if only_first else None)
+
+
+def _uf_records(content: bytes, only_first: bool) -> bytes:
+    return uf_records.framed(content)
 
 
 def _is_nexrad(probe: Probe) -> bool:
@@ -115,7 +119,7 @@ FORMATS: tuple[Format, ...] = (
            unpack=_nexrad_messages, first={"incomplete_sweep": "pad"}),
     Format("iris", "IRIS RAW", "open_iris_datatree", _is_iris, True, high=95.0, first={"sweep": [0]}),
     Format("rainbow", "Rainbow 5", "open_rainbow_datatree", _is_rainbow, nothing=0.0),
-    Format("uf", "Universal Format", "open_uf_datatree", _is_uf, True),
+    Format("uf", "Universal Format", "open_uf_datatree", _is_uf, True, unpack=_uf_records),
     Format("cfradial2", "CfRadial 2", "open_cfradial2_datatree", _is_cfradial2),
     Format("cfradial1", "CfRadial 1", "open_cfradial1_datatree", _is_cfradial1),
 )
