@@ -21,6 +21,7 @@ from engine.jobs.events import Event, Finished, ScoreReady, Warned
 from engine.jobs.info import iso
 from engine.jobs.scope import Scope
 from engine.jobs.verify_fields import FieldScores
+from engine.jobs.verify_members import MemberScores
 from engine.radar.gridding import PolarOptions
 from engine.radar.region import Region
 from engine.radar.scaling import RAIN_CLASSES, RainBins, rain_bins
@@ -72,8 +73,10 @@ def run(request: VerifyRequest, scope: Scope) -> Iterator[Event]:
     mask = None if region is None else mask_on(region, observed)
     yield from _complaints(forecasts, observed)
     whole = FieldScores(request.thresholds, observed.grid.pixel_km, observed.zr, scope.token.check)
-    yield from _compare(forecasts, observed, table, bins, scope, mask, whole if request.fields else None)
+    members = MemberScores(request.thresholds, scope.token.check)
+    yield from _compare(forecasts, observed, table, bins, scope, mask, whole if request.fields else None, members)
     document = _document(table, forecasts, observed) | {"region": describe(region, mask)}
+    document["ensemble"] = members.to_json(table.lead_minutes)
     if len(document["missing_leads_min"]) == len(table.lead_minutes):
         raise NotEnoughInput(_nothing_observed(forecasts, observed),
                              advice="Choose the archive that holds the hours after the reference time.")
@@ -162,7 +165,8 @@ def _complaints(forecasts: Sequence[Forecast], observed: RadarSequence) -> Itera
 
 
 def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: ScoreTable, bins: RainBins,
-             scope: Scope, mask: NDArray[np.bool_] | None, whole: FieldScores | None) -> Iterator[ScoreReady]:
+             scope: Scope, mask: NDArray[np.bool_] | None, whole: FieldScores | None,
+             members: MemberScores) -> Iterator[ScoreReady]:
     total, done = sum(len(f.lead_minutes) for f in forecasts), 0
     for forecast in forecasts:
         for index, (lead, valid) in enumerate(zip(forecast.lead_minutes, forecast.valid_times, strict=True)):
@@ -171,7 +175,10 @@ def _compare(forecasts: Sequence[Forecast], observed: RadarSequence, table: Scor
             truth = observed.rain_rate_at(valid)
             if truth is None:
                 continue
-            predicted = as_measured(scored_field(forecast.frame(index)), finer_by(forecast.header.grid, observed.grid))
+            factors, frame = finer_by(forecast.header.grid, observed.grid), forecast.frame(index)
+            if frame.ndim == 3:
+                members.add(lead, truth, np.stack([as_measured(one, factors) for one in frame]), mask)
+            predicted = as_measured(scored_field(frame), factors)
             if table.pool > 1:
                 truth, predicted = pool_pair(truth, predicted, table.pool, mask)
             used = mask if table.pool == 1 else None

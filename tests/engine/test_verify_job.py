@@ -208,6 +208,26 @@ def test_an_ensemble_is_scored_by_its_mean_where_every_member_has_data(score):
     assert events[-1].result["pixels"] == [SHAPE[0] * SHAPE[1] - 1]
 
 
+def test_the_members_of_an_ensemble_are_scored_too(score):
+    """Against the double sum of the CRPS, counted ranks, and the share of members by hand."""
+    members = np.stack([rain(1), rain(2), rain(3)])
+    stored = [Stored(Header(grid()), (5.0,), (START + timedelta(minutes=5 + at),), (members,)) for at in (0, 5)]
+    found = score(stored, archive())[-1].result["ensemble"]
+    truths = [rain(5), rain(10)]
+    crps = np.mean([np.abs(members - truth).mean(0) - np.abs(members[:, None] - members[None]).mean((0, 1)) / 2
+                    for truth in truths])
+    assert found["members"] == 3
+    assert found["crps"][0] == pytest.approx(crps, rel=1e-6)
+    assert sum(found["rank_histogram"][0]) == sum(((t >= 0.1) | (members >= 0.1).any(0)).sum() for t in truths)
+    chance = (members >= 2).mean(0)
+    brier = np.mean([(chance - (truth >= 2)) ** 2 for truth in truths])
+    assert found["brier"][RAIN_CLASSES.index(2.0)][0] == pytest.approx(brier, rel=1e-6)
+    assert 0.4 < found["roc_area"][0][0] < 0.6  # members that know nothing
+    whole = found["reliability"][0][0]
+    assert sum(whole["cells"]) == 2 * SHAPE[0] * SHAPE[1]
+    assert score([forecast()], archive())[-1].result["ensemble"] is None
+
+
 def test_the_forecasts_z_r_pair_turns_the_observed_reflectivity_into_rain(score):
     observed = archive(quantity=Quantity.REFLECTIVITY)
     event = score([forecast(zr=HKO7)], observed)[0]
