@@ -81,10 +81,8 @@ def preview(description: Description, path: Path, shape: tuple[int, int] | None 
     """One picture under a description, written to a file or not: (ny, nx) float32 in the description's unit, row 0
     in the north, NaN = no data. shape: what it must have. Raises UnreadableInput."""
     value = description.value
-    stored, hidden = pictures.stored(path, coloured=value.law == "colours", indices=value.palette == "index")
-    if shape is not None and stored.shape[:2] != shape:
-        raise UnreadableInput(path, f"a picture of {stored.shape[1]} x {stored.shape[0]} pixels, the others have "
-                                    f"{shape[1]} x {shape[0]}", tried=TITLE)
+    stored, hidden = pictures.stored(path, coloured=value.law == "colours", indices=value.palette == "index",
+                                     shape=shape)
     field = value.decode(stored)
     if hidden is not None:
         field[hidden] = np.nan

@@ -50,12 +50,16 @@ def look(path: Path) -> Look:
         return Look((image.height, image.width), image.mode)
 
 
-def stored(path: Path, *, coloured: bool = False, indices: bool = True
+def stored(path: Path, *, coloured: bool = False, indices: bool = True, shape: tuple[int, int] | None = None
            ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
     """(numbers, hidden): (ny, nx) stored numbers or (ny, nx, 3) uint8 colours; where pixels are wholly transparent,
     None if none are. indices: palette pictures give their indices, else the grey levels of their colours. Of several
-    pictures in one file the first. Raises UnreadableInput."""
+    pictures in one file the first. shape: (ny, nx) that it must have; another is refused before it is decoded.
+    Raises UnreadableInput."""
     with _opened(path) as image:
+        if shape is not None and (image.height, image.width) != shape:
+            raise UnreadableInput(path, f"a picture of {image.width} x {image.height} pixels, the others have "
+                                        f"{shape[1]} x {shape[0]}", tried=TITLE)
         hidden = None
         if image.mode in ("LA", "RGBA", "PA") or (coloured and "transparency" in image.info):
             hidden = np.asarray(image.convert("RGBA"))[..., 3] == 0

@@ -165,6 +165,18 @@ def test_events_lie_apart(tmp_path: Path) -> None:
     assert open_archive(tmp_path / "SRAD2018_TRAIN_001/RAD_206482464212531").times == first
 
 
+def test_a_picture_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """The header says 72 million pixels, none of which are there: what is wrong with it is the size."""
+    sequence = open_archive(folder_of(tmp_path))
+    victim = sequence.frames[1].path
+    content = bytearray(victim.read_bytes())
+    content[16:24] = struct.pack(">II", 8000, 9000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    victim.write_bytes(content)
+    with pytest.raises(UnreadableInput, match="8000 x 9000 pixels, the others have"):
+        sequence.native(1)
+
+
 def test_shanghai(tmp_path: Path) -> None:
     for minute in (0, 6):
         picture(tmp_path / f"nh_radar_comp_echo/event1/2016070112{minute:02}.png", np.full((501, 501), 51, np.uint8))
