@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, TiffImagePlugin
 
 from tests import builders
 from tests.engine import image_builders, radolan_files
+from tests.engine.image_builders import picture
 from tests.engine.test_forecast_file import HEADER
 from tests.engine.test_forecast_file import write as forecast_file
 from tests.engine.test_hko7 import archive as hko7
@@ -20,9 +22,11 @@ from tests.engine.test_image_folder import folder_of
 from tests.engine.test_iris_products import product as iris
 from tests.engine.test_meteonet import NORTH_WEST, maps, times
 from tests.engine.test_mrms import message
-from tests.engine.test_polar import cfradial, codes, odim_polar
+from tests.engine.test_polar import HEIGHT, LAT, LON, cfradial, codes, odim_polar
 from tests.engine.test_sevir import archive as sevir
 from tests.engine.test_taasrad19 import DAY, ascii_grid, run
+from tests.engine.test_zarr import rates, store
+from tests.universal_format import universal_format
 
 Build = Callable[[Path], Path]
 """Writes into an empty folder and returns what is to be opened; every file in the folder may be damaged."""
@@ -128,6 +132,11 @@ def _cfradial(folder: Path) -> Path:
     return cfradial(folder / "a.nc", codes(3, 90, 40).astype(np.float32), NOON)
 
 
+def _uf(folder: Path) -> Path:
+    field = codes(4, 24, 20).astype(np.float64) / 2 - 32  # few rays: xradar takes its time over each
+    return universal_format(folder / "a.uf", [(0.5, field), (1.5, field[:12])], NOON, site=(LON, LAT, HEIGHT))
+
+
 def _iris(folder: Path) -> Path:
     return iris(folder / "a", CODES)
 
@@ -138,6 +147,31 @@ def _meteonet(folder: Path) -> Path:
 
 def _taasrad19(folder: Path) -> Path:
     return image_builders.taasrad19(folder / "20161101.hdf5", [(DAY, run(2, 20.1))])
+
+
+def _zarr(version: int) -> Build:
+    return lambda folder: store(folder / "radar", version, rates())
+
+
+def _zarr_zip(folder: Path) -> Path:
+    path = Path(shutil.make_archive(str(folder / "packed"), "zip", _zarr(3)(folder)))
+    shutil.rmtree(folder / "radar")
+    return path
+
+
+def _srad2018(folder: Path) -> Path:
+    """Two events of two pictures."""
+    scene = (np.arange(501 * 501) % 251).astype(np.uint8).reshape(501, 501)
+    for event in ("206482464212530", "206482464212531"):
+        for number in (0, 1):
+            picture(folder / f"SRAD2018_TRAIN_001/RAD_{event}/RAD_{event}_{number:03}.png", scene)
+    return folder
+
+
+def _shanghai(folder: Path) -> Path:
+    for minute in (0, 6):
+        picture(folder / f"nh_radar_comp_echo/event1/2016070112{minute:02}.png", np.full((501, 501), 51, np.uint8))
+    return folder
 
 
 BUILT: Mapping[str, Build] = {
@@ -160,13 +194,19 @@ BUILT: Mapping[str, Build] = {
     "geotiff": _geotiff,
     "odim-polar": _polar,
     "cfradial": _cfradial,
+    "uf": _uf,
     "iris-product": _iris,
+    "zarr2": _zarr(2),
+    "zarr3": _zarr(3),
+    "zarr-zip": _zarr_zip,
     "meteonet": _meteonet,
     "sevir": sevir,
     "taasrad19": _taasrad19,
     "taasrad19-ascii": _bytes("Cmaz_cmaZ_20161101_0325.ascii", lambda: ascii_grid(np.full((480, 480), -99.0))),
     "image-folder": folder_of,
     "hko7": hko7,
+    "srad2018": _srad2018,
+    "shanghai": _shanghai,
 }
 
 REAL: Mapping[str, str] = {
