@@ -34,6 +34,7 @@ class Row:
 
 
 _NEURAL = "engine.forecasters.neural:NeuralForecaster"
+_REFINING = "engine.downscalers.neural:NeuralDownscaler"
 
 ROWS: tuple[Row, ...] = (
     Row("reader", "stormdeck-forecast", "Stormdeck forecast file", "engine.archives.forecast_file"),
@@ -129,6 +130,15 @@ ROWS: tuple[Row, ...] = (
     Row("downscaler", "flow-interpolation", "Along the motion",
         "engine.downscalers.flow_interpolation:FlowInterpolation", "optical flow"),
     Row("downscaler", "rainfarm", "RainFARM (drawn detail)", "engine.downscalers.rainfarm:RainFarm", "stochastic"),
+    Row("downscaler", "unet", "U-Net", _REFINING, "U-Net", 7_697_484),
+    Row("downscaler", "unet3d", "UNet3D (DCN)", _REFINING, "U-Net", 5_427_681),
+    Row("downscaler", "zsm", "Zooming Slow-Mo", _REFINING, "zooming slow-mo", 8_737_073),
+    Row("downscaler", "fc-zsm-d", "FC-ZSM, dynamic fields", _REFINING, "zooming slow-mo", 8_738_225,
+        ("precipitation rate", "measurement height")),
+    Row("downscaler", "fc-zsm-s", "FC-ZSM, fixed fields", _REFINING, "zooming slow-mo", 9_476_465,
+        ("elevation", "land-sea mask")),
+    Row("downscaler", "fc-zsm-ds", "FC-ZSM, dynamic and fixed fields", _REFINING, "zooming slow-mo", 9_477_617,
+        ("precipitation rate", "measurement height", "elevation", "land-sea mask")),
 
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),

@@ -46,6 +46,8 @@ ROOMS = {
     "engine.downscalers": FORECASTING,
     "engine.downscalers.flow_interpolation": Room(("engine.radar", "engine.forecasters", "engine.downscalers"),
                                                   ("numpy", "torch")),
+    "engine.downscalers.neural": Room(("engine.radar", "engine.networks", "engine.forecasters", "engine.downscalers"),
+                                      ("numpy", "torch")),
     "engine.deblurrers": FORECASTING,
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
                              "engine.verification"), ("numpy", "torch", "h5py")),

@@ -159,6 +159,24 @@ def _lagrangian_unet(wish: Configuration) -> nn.Module:
     return LagrangianUNet(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
 
 
+def _zsm(wish: Configuration) -> nn.Module:
+    from engine.networks.zsm import ZoomingSlowMo
+
+    return ZoomingSlowMo(**wish.options)  # type: ignore[arg-type]
+
+
+def _planar_unet(wish: Configuration) -> nn.Module:
+    from engine.networks.downscaling_unets import PlanarUNet
+
+    return PlanarUNet(wish.inputs, **wish.options)  # type: ignore[arg-type]
+
+
+def _space_time_unet(wish: Configuration) -> nn.Module:
+    from engine.networks.downscaling_unets import SpaceTimeUNet
+
+    return SpaceTimeUNet(**wish.options)  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
     "staged": _staged,
@@ -169,6 +187,9 @@ ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "earthformer": _earthformer,
     "lagrangian-unet": _lagrangian_unet,
     "lpt-qpn": _lpt_qpn,
+    "zsm": _zsm,
+    "planar-unet": _planar_unet,
+    "space-time-unet": _space_time_unet,
 }
 
 
