@@ -21,6 +21,9 @@ SUFFIXES = frozenset({".png", ".gif", ".pgm", ".tif", ".tiff"})
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 512 * 1024**2
 _HEADS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_DEFLATE_RATIO = 1032
+"""The most bytes that deflate makes of one (RFC 1951: 258 bytes of two bits)."""
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FORMATS = ("PNG", "GIF", "PPM", "TIFF")
 _GREY = ("1", "L", "P", "I", "F", "I;16", "I;16B", "I;16L")
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error, OverflowError,
@@ -92,9 +95,10 @@ def _equal_channels(path: Path, rgb: NDArray[np.uint8], hidden: NDArray[np.bool_
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    content = io.BytesIO(wrapped.read_bytes(path, MAX_BYTES))
+    content = wrapped.read_bytes(path, MAX_BYTES)
     try:
-        with Image.open(content, formats=_FORMATS) as image:
+        _check_png(path, content)
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if min(image.size) < 2 or image.width * image.height > MAX_PIXELS:
                 raise UnreadableInput(path, f"a picture of {image.width} x {image.height} pixels", tried=TITLE)
             yield image
@@ -102,3 +106,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except _DAMAGE as problem:
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=TITLE) from problem
+
+
+def _check_png(path: Path, content: bytes) -> None:
+    """A PNG must be long enough for the pixels that its header says, else they would be allocated for nothing.
+    Raises UnreadableInput."""
+    if not content.startswith(_HEADS[0]) or content[12:16] != b"IHDR" or len(content) < 26:
+        return
+    width, height = struct.unpack(">II", content[16:24])
+    row = 1 + width * content[24] * _PNG_CHANNELS.get(content[25], 1) // 8
+    if height * row > _DEFLATE_RATIO * len(content):
+        raise UnreadableInput(path, f"{len(content)} bytes cannot hold a picture of {width} x {height} pixels",
+                              tried=TITLE)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pyproj import Transformer
 
-from engine.archives import description_file, image_folder, open_archive, picture_datasets
+from engine.archives import description_file, image_folder, open_archive, picture_datasets, pictures
 from engine.archives.description import Description, GridLaw, TimeLaw, ValueLaw
 from engine.archives.image_proposal import propose
 from engine.cancel import CancelToken
@@ -166,15 +166,31 @@ def test_events_lie_apart(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    """The header says 72 million pixels, none of which are there: what is wrong with it is the size."""
+    """The header says 60,000 pixels, most of which are not there: what is wrong with it is the size."""
     sequence = open_archive(folder_of(tmp_path))
     victim = sequence.frames[1].path
     content = bytearray(victim.read_bytes())
-    content[16:24] = struct.pack(">II", 8000, 9000)
+    content[16:24] = struct.pack(">II", 200, 300)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     victim.write_bytes(content)
-    with pytest.raises(UnreadableInput, match="8000 x 9000 pixels, the others have"):
+    with pytest.raises(UnreadableInput, match="200 x 300 pixels, the others have"):
         sequence.native(1)
+
+
+def test_a_header_that_says_more_than_the_file_can_hold_is_refused(tmp_path: Path) -> None:
+    """Of the only picture there is, so that no other tells its size; zeros packed as tightly as can be are fine."""
+    path = folder_of(tmp_path, count=1) / "radar_20200701_1200.png"
+    rows = zlib.compress(bytes(3000 * 3001), 9)
+    for height, whole in ((3000, True), (20_000, False)):
+        head = struct.pack(">IIBBBBB", 3000, height, 8, 0, 0, 0, 0)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))))
+        if whole:
+            assert pictures.stored(path)[0].shape == (3000, 3000)
+            continue
+        with pytest.raises(UnreadableInput, match="cannot hold a picture of 3000 x 20000 pixels"):
+            open_archive(tmp_path)
 
 
 def test_shanghai(tmp_path: Path) -> None:
