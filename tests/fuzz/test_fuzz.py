@@ -40,10 +40,12 @@ class Tally:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+    longest: float = 0.0
+    """Seconds of work of this process; seconds waited for the guarded one too, as the clock has them."""
 
     def __str__(self) -> str:
         told = ", ".join(f"{name} {count}" for name, count in self.outcomes.most_common())
-        return f"{told}; slowest {self.slowest:.1f} s, peak {peak_bytes() // 1024**2} MB"
+        return f"{told}; slowest {self.slowest:.1f} s, longest {self.longest:.1f} s, peak {peak_bytes() // 1024**2} MB"
 
 
 def peak_bytes() -> int:
@@ -99,7 +101,7 @@ def fuzz(build: Callable[[Path], Path], folder: Path, count: int, name: str) -> 
             problem.add_note(f"damaged file {number} of {name}: {victim}")
             raise
         worked, waited = time.process_time() - worked, time.monotonic() - waited
-        tally.slowest = max(tally.slowest, worked)
+        tally.slowest, tally.longest = max(tally.slowest, worked), max(tally.longest, waited)
         assert worked < LIMIT_SECONDS, f"damaged file {number} of {name} kept the program for {worked:.1f} s: {victim}"
         assert peak_bytes() < LIMIT_BYTES, f"damaged file {number} of {name} took too much memory: {victim}"
         victim.write_bytes(good[victim])
