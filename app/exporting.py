@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.context import Context
 from app.runs import Run
 from app.session import Session
+from engine.radar.grid import Grid
 from engine.radar.sequence import RadarSequence
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def export_request(context: Context, wish: ExportWish) -> ExportRequest:
     run = session.shown_run
     assert session.sequence is not None
     assert session.clock is not None
-    frames = tuple((f.minutes, f.time, f.rain_rate) for lead, f in sorted(run.frames.items())
+    frames = tuple((f.minutes, f.time, f.drawn) for lead, f in sorted(run.frames.items())
                    if lead < wish.last or wish.kind in ("nc", "png")) if run else ()
     return ExportRequest(
-        output=wish.output, kind=wish.kind, predicted=frames,
+        output=wish.output, kind=wish.kind, predicted=frames, predicted_grid=_grid(run),
         sequence=session.sequence if frames else _part(session, wish),
         forecaster=run.forecaster if run and frames else "",
         reference_time=session.clock.times[session.reference],
@@ -77,5 +78,12 @@ def _header(context: Context, run: Run) -> Any:
     session = context.session
     assert session.sequence is not None
     assert session.clock is not None
-    return header_for(session.sequence, run.method or run.forecaster, session.clock.times[run.reference], run.inputs,
-                      deblurrer=run.deblurrer)
+    header = header_for(session.sequence, run.method or run.forecaster, session.clock.times[run.reference], run.inputs,
+                        deblurrer=run.deblurrer, downscaler=run.downscaler)
+    grid = _grid(run)
+    return header if grid is None else replace(header, grid=grid, step_minutes=header.step_minutes / run.parts)
+
+
+def _grid(run: Run | None) -> Grid | None:
+    """Of a downscaled forecast; None where it lies on the archive's."""
+    return next((frame.grid for frame in run.frames.values()), None) if run else None

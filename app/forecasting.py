@@ -12,6 +12,7 @@ from app.runs import DONE, FAILED, PARTIAL, RUNNING, Run, RunFrame
 from app.settings import Settings
 from engine import catalogue
 from engine.jobs.events import Event, Failed, Finished, FrameReady, Progress, ScoreReady, Started, Stopped, Warned
+from engine.radar.packed import AnyField
 from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 
@@ -19,6 +20,9 @@ KEPT_BYTES = 384 << 20
 """Frames of finished runs beyond this are given up, oldest run first."""
 
 RESCORE_DELAY_MS = 40
+
+REFINE = (2, 2, 2)
+"""What a downscaler makes of a frame here: cells along y and x from one, lead times from one step."""
 
 SHARPENED = "SHARPENED"
 """What frames wear on the map that a deblurrer has changed: the title may be too narrow to say so."""
@@ -69,8 +73,14 @@ class Forecasting(QObject):
         return next((run for run in self._by_job.values() if run.active), None)
 
     def lead_times(self) -> int:
-        """How many lead times the time axis shows."""
-        return max((run.lead_times for run in self.runs()), default=self._settings.values.lead_times)
+        """How many lead times the time axis shows, :attr:`parts` to each step of the archive."""
+        steps = max((-(-run.lead_times // run.parts) for run in self.runs()), default=self._settings.values.lead_times)
+        return steps * self.parts
+
+    @property
+    def parts(self) -> int:
+        """Lead times for each step of the archive: those of the run of the predicted pane."""
+        return self.shown.parts if self.shown else 1
 
     def show(self, forecaster: str) -> None:
         if forecaster != self._shown_name:
@@ -124,11 +134,14 @@ class Forecasting(QObject):
 
         wish = self._settings.values
         self.cancel()
-        run = Run(*_names(wish.forecaster, wish.deblurrer), self._reference, wish.lead_times, wish.inputs,
-                  wish.forecaster, wish.deblurrer, marks=(SHARPENED,) if wish.deblurrer else ())
+        parts = REFINE[2] if wish.downscaler else 1
+        run = Run(*_names(wish.forecaster, wish.deblurrer, wish.downscaler), self._reference, parts * wish.lead_times,
+                  wish.inputs, wish.forecaster, wish.deblurrer, wish.downscaler, parts,
+                  marks=(SHARPENED,) if wish.deblurrer else ())
         request = ForecastRequest(
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
-            lead_times=wish.lead_times, deblurrer=wish.deblurrer or None, device=wish.device,
+            lead_times=wish.lead_times, deblurrer=wish.deblurrer or None,
+            downscaler=wish.downscaler or None, refine=REFINE, device=wish.device,
             thresholds=wish.thresholds, score=True, compact=True)
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
         self._runs.pop((run.forecaster, run.reference), None)
@@ -167,10 +180,10 @@ class Forecasting(QObject):
             self._end(run, event)
 
     def _take(self, run: Run, event: FrameReady) -> None:
-        rain_rate = event.rain_rate
-        if isinstance(rain_rate, np.ndarray) and rain_rate.ndim == 3:  # an ensemble shows its first member
-            rain_rate = rain_rate[0]
-        run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, rain_rate)
+        shown = _first_member(event.rain_rate)
+        run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, shown) \
+            if event.as_measured is None else \
+            RunFrame(event.lead_minutes, event.valid_time, _first_member(event.as_measured), shown, event.grid)
         self.frame_arrived.emit(run, event.lead_index)
 
     def _end(self, run: Run, event: Event) -> None:
@@ -267,9 +280,14 @@ class Forecasting(QObject):
                 self._rescore_waiting()
 
 
-def _names(forecaster: str, deblurrer: str) -> tuple[str, str]:
+def _first_member(rain_rate: AnyField) -> AnyField:
+    """An ensemble shows its first member."""
+    return rain_rate[0] if isinstance(rain_rate, np.ndarray) and rain_rate.ndim == 3 else rain_rate
+
+
+def _names(forecaster: str, deblurrer: str, downscaler: str) -> tuple[str, str]:
     """Name and title of a run."""
-    title = catalogue.row("forecaster", forecaster).title
-    if not deblurrer:
-        return forecaster, title
-    return f"{forecaster} + {deblurrer}", f"{title} + {catalogue.row('deblurrer', deblurrer).title}"
+    chain = (("forecaster", forecaster), ("deblurrer", deblurrer), ("downscaler", downscaler))
+    used = [(kind, name) for kind, name in chain if name]
+    return (" + ".join(name for _, name in used),
+            " + ".join(catalogue.row(kind, name).title for kind, name in used))

@@ -19,12 +19,13 @@ MAX_GAP_PLACES = 12
 class Place:
     """One stop of the scrubber. frame: index of the observed frame of that valid time, None where there is none
     (a gap in history, no observation yet in the future). lead: 0-based number of the lead time, None in history.
-    minutes: from the reference time, negative before."""
+    minutes: from the reference time, negative before. between: lies between the archive's steps."""
 
     time: datetime
     frame: int | None
     lead: int | None
     minutes: float
+    between: bool = False
 
 
 class Clock:
@@ -53,8 +54,8 @@ class Clock:
         return tuple(i for i, time in enumerate(self.times)
                      if all(self.at(time - back * self.step) is not None for back in range(1, inputs)))
 
-    def places(self, reference: int, lead_times: int) -> tuple[Place, ...]:
-        """History, with a place for each missing frame, and the lead times of a reference frame."""
+    def places(self, reference: int, lead_times: int, parts: int = 1) -> tuple[Place, ...]:
+        """History, with a place for each missing frame, and the lead times of a frame, ``parts`` to a step."""
         start = self.times[reference]
         past: list[Place] = []
         for i, time in enumerate(self.times[: reference + 1]):
@@ -62,8 +63,9 @@ class Clock:
             past.append(_place(time, start, frame=i))
         if self.step is None:
             return tuple(past)
-        leads = [start + (k + 1) * self.step for k in range(lead_times)]
-        return (*past, *(_place(time, start, frame=self.at(time), lead=k) for k, time in enumerate(leads)))
+        leads = [start + (k + 1) * self.step / parts for k in range(lead_times)]
+        return (*past, *(_place(time, start, frame=self.at(time), lead=k, between=(k + 1) % parts > 0)
+                         for k, time in enumerate(leads)))
 
     def _missing_before(self, index: int) -> list[datetime]:
         if self.step is None or index == 0 or self.times[index] - self.times[index - 1] <= 1.5 * self.step:
@@ -75,8 +77,9 @@ class Clock:
         return [before + (k + 1) * self.step for k in range(count)]
 
 
-def _place(time: datetime, start: datetime, frame: int | None = None, lead: int | None = None) -> Place:
-    return Place(time, frame, lead, (time - start).total_seconds() / 60.0)
+def _place(time: datetime, start: datetime, frame: int | None = None, lead: int | None = None,
+           between: bool = False) -> Place:
+    return Place(time, frame, lead, (time - start).total_seconds() / 60.0, between)
 
 
 def first_reference(possible: tuple[int, ...], frames: int, lead_times: int) -> int:

@@ -57,7 +57,8 @@ class Rolling(QObject):
         if session.sequence is None or not session.paths or run.state not in (DONE, PARTIAL) or session.clock is None:
             return
         times = session.clock.times
-        frames = tuple((frame.minutes, frame.time, frame.rain_rate) for _, frame in sorted(run.frames.items()))
+        frames = tuple((frame.minutes, frame.time, frame.rain_rate) for lead, frame in sorted(run.frames.items())
+                       if (lead + 1) % run.parts == 0)  # nothing is observed in between
         if run.reference < len(times) and any(time > times[-1] for _, time, _ in frames):
             request = KeepRequest(session.paths, session.sequence, run.forecaster, times[run.reference], run.inputs,
                                   frames)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.errors import StormdeckError
+from engine.radar.grid import Grid
 from engine.radar.packed import AnyField
 
 WAITING, RUNNING, DONE, PARTIAL, FAILED = "waiting", "running", "done", "partial", "failed"
@@ -16,17 +17,29 @@ _serials = itertools.count(1)
 
 @dataclass(frozen=True)
 class RunFrame:
-    """One lead time. rain_rate: (ny, nx) float32 mm/h, NaN = no data; large frames packed."""
+    """One lead time. rain_rate: (ny, nx) float32 mm/h on the archive's grid, NaN = no data; large frames packed.
+    fine: the same after a downscaler, on ``grid``; what is drawn and exported. None without one."""
 
     minutes: float
     time: datetime
     rain_rate: AnyField
+    fine: AnyField | None = None
+    grid: Grid | None = None
+
+    @property
+    def drawn(self) -> AnyField:
+        return self.rain_rate if self.fine is None else self.fine
+
+    @property
+    def nbytes(self) -> int:
+        return self.rain_rate.nbytes + (0 if self.fine is None else self.fine.nbytes)
 
 
 @dataclass(eq=False)
 class Run:
     """Filled by the session as events arrive. forecaster: the run's name wherever it is shown or compared, with its
     deblurrer behind it; method: the forecaster alone. serial: never used twice, names the pictures of this run.
+    parts: lead times for each step of the archive.
     notes: what the user should know about it; marks: what its frames wear on the map."""
 
     forecaster: str
@@ -36,6 +49,8 @@ class Run:
     inputs: int
     method: str = ""
     deblurrer: str = ""
+    downscaler: str = ""
+    parts: int = 1
     device: str = ""
     state: str = WAITING
     frames: dict[int, RunFrame] = field(default_factory=dict)
@@ -55,7 +70,7 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        return sum(frame.rain_rate.nbytes for frame in self.frames.values()) \
+        return sum(frame.nbytes for frame in self.frames.values()) \
             + sum(int(tiles.nbytes) for tiles in self.tiles.values())
 
     def counted(self) -> tuple[tuple[float, Any], ...]:

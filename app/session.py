@@ -66,6 +66,7 @@ class Session(QObject):
         self._masked_region: tuple[Region, NDArray[np.bool_]] | None = None
         self.forecasting = Forecasting(bridge, settings, self)
         self.forecasting.runs_changed.connect(self._rebuild)
+        self.forecasting.shown_changed.connect(self._rebuild)
         self.forecasting.failed.connect(self.failed)
 
     # -- archive
@@ -152,7 +153,7 @@ class Session(QObject):
         """moved: where the frames that are still there stand now."""
         here = self.places[self.position].time
         self.clock, self.reference = Clock(sequence), moved[self.reference]
-        self.places = self.clock.places(self.reference, self.forecasting.lead_times())
+        self.places = self.clock.places(self.reference, self.forecasting.lead_times(), self.forecasting.parts)
         self.position = min(range(len(self.places)), key=lambda i: abs(self.places[i].time - here))
         if not self.located:
             self._ask_for_basemap(sequence.grid)
@@ -262,7 +263,7 @@ class Session(QObject):
             return
         lead, time = self.position - self.reference_position, self.places[self.position].time
         self.reference = index
-        self.places = self.clock.places(index, self.forecasting.lead_times())
+        self.places = self.clock.places(index, self.forecasting.lead_times(), self.forecasting.parts)
         past = [i for i, place in enumerate(self.places) if place.lead is None and place.time <= time]
         self.position = self.reference_position + lead if lead > 0 else past[-1] if past and lead < 0 \
             else self.reference_position
@@ -301,12 +302,11 @@ class Session(QObject):
         """Lays the time axis out anew."""
         if self.clock is None:
             return
-        places = self.clock.places(self.reference, self.forecasting.lead_times())
-        changed, self.places = places != self.places, places
-        if self.position >= len(places):
-            self.position = len(places) - 1
-            self.position_changed.emit(self.position)
-        elif changed:
+        places = self.clock.places(self.reference, self.forecasting.lead_times(), self.forecasting.parts)
+        if places != self.places:
+            here = self.places[self.position].time if self.places else places[-1].time
+            self.places = places
+            self.position = min(range(len(places)), key=lambda i: abs(places[i].time - here))
             self.position_changed.emit(self.position)
         self.track_changed.emit()
 

@@ -74,8 +74,8 @@ class Verification(QObject):
         return self._session.forecasting.runs()
 
     def axis(self) -> tuple[float, ...]:
-        """The lead times in minutes that the time axis shows."""
-        return tuple(place.minutes for place in self._session.places if place.lead is not None)
+        """The lead times in minutes that the time axis shows; nothing is observed between the archive's steps."""
+        return tuple(place.minutes for place in self._session.places if place.lead is not None and not place.between)
 
     def minutes(self) -> float | None:
         """The lead time on show, None in history."""
@@ -84,9 +84,9 @@ class Verification(QObject):
 
     def pairs(self, run: Run) -> tuple[Pair, ...]:
         """The lead times of a run that are there and were observed, the nearest to the one on show first."""
-        frames = {place.lead: place.frame for place in self._session.places if place.lead is not None}
+        frames = {round(place.minutes, 3): place.frame for place in self._session.places if place.lead is not None}
         found = [Pair(lead, frame.minutes, truth, frame.rain_rate) for lead, frame in run.frames.items()
-                 if (truth := frames.get(lead)) is not None]
+                 if (truth := frames.get(round(frame.minutes, 3))) is not None]
         here = self.minutes() or 0.0
         return tuple(sorted(found, key=lambda pair: abs(pair.minutes - here)))
 

@@ -22,7 +22,7 @@ def date_and_clock(time: datetime) -> str:
 
 def lead(minutes: float) -> str:
     """+30 min"""
-    return f"{minutes:+.0f} min" if minutes else "T0"
+    return f"{round(minutes, 1):+g} min" if minutes else "T0"
 
 
 def number(value: float) -> str:

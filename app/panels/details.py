@@ -59,8 +59,10 @@ class Details(QObject):
 
     def covering(self, number: int) -> Picture | None:
         """The same where it reaches over all that the pane shows, so that its contours stand for the coarse ones."""
-        picture, seen = self._shown[number], self._visible()
-        return picture if picture is not None and seen is not None and _within(seen, picture.window) else None
+        picture, seen, drawn = self._shown[number], self._visible(), self._panel.on_show(number)
+        if picture is None or seen is None or drawn is None:
+            return None
+        return picture if _within(_scaled(seen, self._cells(drawn[0])), picture.window) else None
 
     def clear(self) -> None:
         """After colours, thresholds or values have changed."""
@@ -96,7 +98,8 @@ class Details(QObject):
     def _needed(self) -> Window | None:
         """The window to draw, None where the coarse pictures do."""
         seen, grid = self._visible(), self._grid()
-        blocks = [drawn[1].block for drawn in map(self._panel.on_show, (0, 1)) if drawn is not None]
+        blocks = [drawn[1].block / self._cells(drawn[0])
+                  for drawn in map(self._panel.on_show, (0, 1)) if drawn is not None]
         if seen is None or grid is None or not blocks or self._pixels(grid, max(blocks)) <= COARSE:
             return None
         if self._window is not None and _within(seen, self._window):
@@ -110,7 +113,12 @@ class Details(QObject):
         sequence = self._context.session.sequence
         return None if sequence is None else sequence.grid
 
-    def _pixels(self, grid: Grid, block: int) -> float:
+    def _cells(self, wanted: Wanted) -> int:
+        """Cells of what is drawn along a cell of the archive: more than one after a downscaler."""
+        grid = self._grid()
+        return 1 if grid is None or wanted.grid is None else max(1, wanted.grid.shape[1] // grid.shape[1])
+
+    def _pixels(self, grid: Grid, block: float) -> float:
         """Screen pixels of a block's longer side."""
         place = self._panel.observed.canvas.placement()
         return block * place.ratio * max(place.ax * grid.dx, place.ay * grid.dy)
@@ -143,9 +151,12 @@ class Details(QObject):
         wishes: dict[Hashable, Wanted] = {}
         for number in (0, 1):
             drawn = self._panel.on_show(number)
-            if drawn is not None and drawn[1].block > display_block(_shape(window)):
+            if drawn is None:
+                continue
+            part = _scaled(window, self._cells(drawn[0]))
+            if drawn[1].block > display_block(_shape(part)):
                 name = _name(drawn[0], window)
-                wishes[name] = replace(drawn[0], name=name, window=window)
+                wishes[name] = replace(drawn[0], name=name, window=part)
         names = tuple(wishes)
         lacking = tuple(wish for name, wish in wishes.items() if name not in self._store)
         if not lacking:
@@ -183,6 +194,12 @@ class Details(QObject):
 
 def _name(wanted: Wanted, window: Window | None) -> Hashable:
     return wanted.name, None if window is None else tuple((part.start, part.stop) for part in window)
+
+
+def _scaled(window: Window, cells: int) -> Window:
+    """A window in the archive's cells, in those of a grid with so many cells along each."""
+    rows, columns = window
+    return (slice(rows.start * cells, rows.stop * cells), slice(columns.start * cells, columns.stop * cells))
 
 
 def _shape(window: Window) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from app.runs import Run
 from engine.display.contours import Contour
 from engine.display.picture import Picture
 from engine.jobs.display import Wanted
+from engine.radar.grid import Grid
 from engine.radar.scaling import rain_bins
 from engine.radar.sequence import RadarSequence
 
@@ -196,7 +197,8 @@ class MapsPanel(QWidget):
         right = wording.when(place)
         if place.frame is not None:
             return self._checked(Content("OBSERVED", right, self._observation(place.frame)))
-        text = "No frame at this time (gap)" if place.lead is None else "No observation yet"
+        text = "No frame at this time (gap)" if place.lead is None else \
+            "Between observations" if place.between else "No observation yet"
         return Content("OBSERVED", right, None, text)
 
     def _predicted_at(self, place: Place) -> Content:
@@ -223,7 +225,8 @@ class MapsPanel(QWidget):
         sequence = self._session.sequence
         if run is None or sequence is None or lead not in run.frames:
             return None
-        return Wanted(("run", run.serial, lead), rain_rate=run.frames[lead].rain_rate, grid=sequence.grid)
+        frame = run.frames[lead]
+        return Wanted(("run", run.serial, lead), rain_rate=frame.drawn, grid=frame.grid or sequence.grid)
 
     def _ask(self) -> None:
         visible = {c.name: c.wanted for c in self._contents if c.wanted is not None}
@@ -370,10 +373,10 @@ class MapsPanel(QWidget):
     def values_at(self, x: float, y: float) -> tuple[float | None, float | None]:
         """Observed and predicted mm/h at grid coordinates; None outside or where nothing is shown."""
         sequence = self._session.sequence
-        cell = sequence.grid.index(x, y) if sequence else None
-        values = [None if cell is None or picture is None else float(picture.rain_rate[cell])
-                  for picture in self._drawn]
-        return values[0], values[1]
+        if sequence is None:
+            return None, None
+        observed, predicted = (_value(picture, sequence.grid, x, y) for picture in self._drawn)
+        return observed, predicted
 
     def _on_cursor(self, x: float, y: float) -> None:
         for pane in self.all_panes:
@@ -387,6 +390,12 @@ class MapsPanel(QWidget):
             pane.set_cursor(None, None)
         self.colour_bar.set_value(None)
         self.cursor_left.emit()
+
+
+def _value(picture: Picture | None, grid: Grid, x: float, y: float) -> float | None:
+    """mm/h of the cell that holds a point; a downscaled forecast has a grid of its own."""
+    cell = None if picture is None else (picture.grid or grid).index(x, y)
+    return None if picture is None or cell is None else float(picture.rain_rate[cell])
 
 
 def _badges(sequence: RadarSequence | None) -> tuple[str, ...]:

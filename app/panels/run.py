@@ -27,7 +27,7 @@ from app.settings import DEVICES
 from engine import catalogue
 
 NAME = Qt.ItemDataRole.UserRole
-KINDS = ("forecaster", "deblurrer")
+KINDS = ("forecaster", "deblurrer", "downscaler")
 """Kinds of models that are chosen here."""
 
 
@@ -42,6 +42,8 @@ class RunPanel(QWidget):
         self.forecaster = QComboBox()
         self.deblurrer = QComboBox()
         self.deblurrer.setToolTip("Sharpens each forecast frame; total rain changes by less than 10 %")
+        self.downscaler = QComboBox()
+        self.downscaler.setToolTip("Twice as many cells along both axes, twice as many lead times")
         self.reference = QComboBox()
         self.inputs = _spin(1, 60, values.inputs, "Number of input frames")
         self.lead_times = _spin(1, 240, values.lead_times, "Number of lead times")
@@ -63,7 +65,8 @@ class RunPanel(QWidget):
         self._trained: dict[str, str] = {}
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
-        OwnKeys(self.forecaster, self.deblurrer, self.reference, self.inputs, self.lead_times, self.device, self.kept)
+        OwnKeys(self.forecaster, self.deblurrer, self.downscaler, self.reference, self.inputs, self.lead_times,
+                self.device, self.kept)
         self.recent = RecentScores(self.forecaster, context.appearance)
         self._lay_out()
         self._fill()
@@ -77,6 +80,7 @@ class RunPanel(QWidget):
         form.addRow("Forecaster", self.forecaster)
         form.addRow(self.recent)
         form.addRow("Sharpen", self.deblurrer)
+        form.addRow("Downscale", self.downscaler)
         form.addRow("", self.lacking)
         form.addRow("Reference", self.reference)
         form.addRow("Inputs", self.inputs)
@@ -93,7 +97,7 @@ class RunPanel(QWidget):
         self.kept.setAccessibleName("Forecasts from this reference time")
         self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
         self.kept.setMinimumHeight(64)
-        for box in (self.forecaster, self.deblurrer, self.reference):
+        for box in (self.forecaster, self.deblurrer, self.downscaler, self.reference):
             box.setMinimumContentsLength(12)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         column = QVBoxLayout(self)
@@ -110,11 +114,13 @@ class RunPanel(QWidget):
         values = self._context.settings.values
         self._list_models({row.name for kind in KINDS for row in catalogue.rows(kind) if row.parameters == 0})
         values.forecaster, values.deblurrer = self.forecaster.currentData(), self.deblurrer.currentData()
+        values.downscaler = self.downscaler.currentData()
         for device in DEVICES:
             self.device.addItem({"auto": "automatic"}.get(device, device.upper()), device)
         self.device.setCurrentIndex(self.device.findData(values.device))
         for widget, name in ((self.forecaster, "Forecaster"), (self.deblurrer, "Sharpen"),
-                             (self.reference, "Reference time"), (self.device, "Device")):
+                             (self.downscaler, "Downscale"), (self.reference, "Reference time"),
+                             (self.device, "Device")):
             widget.setAccessibleName(name)
 
     def set_models(self, models: list[dict[str, object]]) -> None:
@@ -135,6 +141,8 @@ class RunPanel(QWidget):
         model_lists.fill(self.forecaster, "forecaster", usable, self._trained, chosen)
         chosen = self.deblurrer.currentData() if self.deblurrer.count() else values.deblurrer
         model_lists.fill(self.deblurrer, "deblurrer", usable, self._trained, chosen, nothing="as forecast")
+        chosen = self.downscaler.currentData() if self.downscaler.count() else values.downscaler
+        model_lists.fill(self.downscaler, "downscaler", usable, self._trained, chosen, nothing="as forecast")
 
     def _show_untrained(self) -> None:
         from app.dialogs.untrained import UntrainedDialog
@@ -146,6 +154,7 @@ class RunPanel(QWidget):
         self.forecaster.currentIndexChanged.connect(self._chosen)
         self.lacking.linkActivated.connect(self._show_untrained)
         self.deblurrer.currentIndexChanged.connect(self._chosen)
+        self.downscaler.currentIndexChanged.connect(self._chosen)
         self.device.currentIndexChanged.connect(self._chosen)
         self.inputs.valueChanged.connect(self._chosen)
         self.lead_times.valueChanged.connect(self._chosen)
@@ -166,6 +175,7 @@ class RunPanel(QWidget):
         values = self._context.settings.values
         values.forecaster = self.forecaster.currentData()
         values.deblurrer = self.deblurrer.currentData()
+        values.downscaler = self.downscaler.currentData()
         values.device = self.device.currentData()
         values.lead_times = self.lead_times.value()
         if values.inputs != self.inputs.value():

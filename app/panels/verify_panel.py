@@ -189,7 +189,7 @@ class VerifyPanel(QWidget):
         runs = self.verification.runs()
         if self.session.sequence is None or not runs:
             return "Run a forecast to see its scores."
-        leads = [p for p in self.session.places if p.lead is not None]
+        leads = [p for p in self.session.places if p.lead is not None and not p.between]
         known = sum(p.frame is not None for p in leads)
         if known == 0:
             return "No observation yet at these lead times; scores wait for the truth."

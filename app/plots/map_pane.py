@@ -274,7 +274,7 @@ class MapPane(QWidget):
         if picture is None or grid is None:
             layer.set_picture(None, NOWHERE)
         else:
-            layer.set_picture(picture, _outline(picture, grid))
+            layer.set_picture(picture, _outline(picture, picture.grid or grid))
 
     def set_detail(self, picture: Picture | None) -> None:
         """A part of the picture in smaller blocks, drawn over it; :meth:`set_picture` takes it away."""

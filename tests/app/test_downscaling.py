@@ -1,0 +1,142 @@
+"""A downscaler is chosen beside the forecaster; its run is drawn on its own grid and at its own times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app import wording
+from app.exporting import ExportWish, export_request
+from app.places import Clock
+from app.settings import Settings
+from engine import catalogue
+from engine.archives import open_archive
+from engine.jobs import export
+from engine.jobs.models import describe
+from engine.jobs.scope import Scope
+from engine.radar.packed import unpacked
+from tests.app.driver import Driver, Key, opened_window
+from tests.app.storms import tiny_sequence
+
+LEADS = 3
+
+
+@pytest.fixture
+def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
+    settings = Settings(tmp_path)
+    settings.values.forecaster, settings.values.lead_times, settings.values.inputs = "rover-nonlinear", LEADS, 3
+    with opened_window(qtbot, settings) as hand:
+        yield hand
+
+
+def shot(driver: Driver, name: str) -> None:
+    folder = os.environ.get("STORMDECK_SHOTS")
+    if folder:
+        driver.window.grab().save(str(Path(folder) / f"{name}.png"))
+
+
+def refine(driver: Driver, name: str = "flow-interpolation") -> None:
+    box = driver.run_panel.downscaler
+    box.setCurrentIndex(box.findData(name))
+    driver.run()
+
+
+def test_a_finer_run_is_drawn_on_its_grid_at_its_times(driver: Driver) -> None:
+    driver.show()
+    assert (driver.run_panel.downscaler.currentData(), driver.run_panel.downscaler.itemText(0)) == ("", "as forecast")
+    refine(driver)
+    session = driver.session
+    run, sequence = session.forecasting.shown, session.sequence
+    assert run is not None
+    assert sequence is not None
+    step = sequence.step_minutes
+    assert step is not None
+    assert run.forecaster == "rover-nonlinear + flow-interpolation"
+    assert [frame.minutes for _, frame in sorted(run.frames.items())] == [step * k / 2 for k in range(1, 2 * LEADS + 1)]
+    leads = [place for place in session.places if place.lead is not None]
+    assert [place.minutes for place in leads] == [step * k / 2 for k in range(1, 2 * LEADS + 1)]
+    assert [place.frame is None for place in leads] == [True, False] * LEADS
+    driver.press(Key.Key_End)
+    driver.quiet()
+    shown = driver.window.maps.on_show(1)
+    assert shown is not None
+    assert shown[1].grid is not None
+    assert shown[1].grid.shape == tuple(2 * size for size in sequence.grid.shape)
+    assert set(run.tallies) <= {step * k for k in range(1, LEADS + 1)}
+    assert driver.window.context.session.places[-1].between is False
+    shot(driver, "downscaled")
+    driver.press(Key.Key_Left)
+    driver.quiet()
+    assert session.place is not None
+    assert session.place.between
+    assert session.place.minutes == step * (2 * LEADS - 1) / 2
+    shot(driver, "downscaled_between")
+
+
+def test_the_value_under_the_cursor_is_that_of_the_finer_cell(driver: Driver) -> None:
+    driver.show()
+    refine(driver)
+    driver.press(Key.Key_End)
+    driver.quiet()
+    run = driver.session.forecasting.shown
+    assert run is not None
+    frame = run.frames[2 * LEADS - 1]
+    fine, grid = np.asarray(unpacked(frame.drawn)), frame.grid
+    assert grid is not None
+    row, column = np.unravel_index(int(np.nanargmax(fine)), fine.shape)
+    value = driver.window.maps.values_at(float(grid.x[column]), float(grid.y[row]))[1]
+    assert value == pytest.approx(float(fine[row, column]), rel=0.01)
+
+
+def test_the_time_axis_follows_the_run_on_show(driver: Driver) -> None:
+    """A plain run beside it: the axis has its times while it is shown, and the place stays where it was in time."""
+    driver.show()
+    refine(driver)
+    refine(driver, "")
+    session, forecasting = driver.session, driver.session.forecasting
+    assert len([place for place in session.places if place.lead is not None]) == LEADS
+    session.set_position(len(session.places) - 1)
+    time = session.places[session.position].time
+    forecasting.show("rover-nonlinear + flow-interpolation")
+    assert len([place for place in session.places if place.lead is not None]) == 2 * LEADS
+    assert session.places[session.position].time == time
+    driver.quiet()
+
+
+def test_export_writes_the_finer_grid(driver: Driver, tmp_path: Path) -> None:
+    driver.show()
+    refine(driver)
+    output = tmp_path / "fine.nc"
+    list(export.run(export_request(driver.window.context, ExportWish(output, "nc")), Scope()))
+    stored = open_archive((output,))
+    sequence = driver.session.sequence
+    assert sequence is not None
+    assert stored.grid.shape == tuple(2 * size for size in sequence.grid.shape)
+    assert len(stored) == 2 * LEADS
+
+
+def test_downscalers_without_weights_need_training(driver: Driver) -> None:
+    kinds = ("forecaster", "deblurrer", "downscaler")
+    driver.run_panel.set_models([describe(row) for kind in kinds for row in catalogue.rows(kind)])
+    box = driver.run_panel.downscaler
+    names = [box.itemData(row) for row in range(box.count())]
+    without = [row.name for row in catalogue.rows("downscaler") if row.parameters == 0]
+    assert names[:1 + len(without)] == ["", *without]
+    assert set(names) - {None, ""} == {row.name for row in catalogue.rows("downscaler")}
+
+
+def test_places_between_steps() -> None:
+    places = Clock(tiny_sequence(10)).places(6, 4, 2)
+    leads = [place for place in places if place.lead is not None]
+    assert [place.lead for place in leads] == [0, 1, 2, 3]
+    assert [place.frame for place in leads] == [None, 7, None, 8]
+
+
+def test_half_minutes_are_written() -> None:
+    assert [wording.lead(minutes) for minutes in (0, 5, 2.5, -7.5, 120, 10 / 3)] \
+        == ["T0", "+5 min", "+2.5 min", "-7.5 min", "+120 min", "+3.3 min"]
