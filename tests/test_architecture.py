@@ -34,7 +34,8 @@ class Room:
 ALL_ROOMS = ("engine.radar", "engine.archives", "engine.networks", "engine.forecasters", "engine.downscalers",
              "engine.deblurrers", "engine.losses", "engine.verification", "engine.training", "engine.export",
              "engine.display", "engine.synthetic", "engine.device")
-FORECASTING = Room(("engine.radar", "engine.networks", "engine.forecasters.protocol"), ("numpy", "scipy", "torch"))
+FORECASTING = Room(("engine.radar", "engine.networks", "engine.forecasters.protocol", "engine.forecasters.tiles"),
+                   ("numpy", "scipy", "torch"))
 ROOMS = {
     "engine.radar": Room((), ("numpy", "pyproj")),
     "engine.networks": Room((), ("numpy", "torch")),
@@ -52,6 +53,7 @@ ROOMS = {
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
                              "engine.verification"), ("numpy", "torch", "h5py")),
     "engine.training.moving_packs": Room(("engine.radar", "engine.forecasters", "engine.training"), ("numpy", "torch")),
+    "engine.training.noising": Room(("engine.radar", "engine.deblurrers", "engine.training"), ("numpy", "torch")),
     "engine.synthetic": Room(("engine.radar",), ("numpy", "scipy", "h5py", "pyproj")),
     "engine.display": Room(("engine.radar",), ("numpy", "contourpy")),
     "engine.export": Room(("engine.radar", "engine.verification", "engine.display"),

@@ -177,12 +177,19 @@ def _space_time_unet(wish: Configuration) -> nn.Module:
     return SpaceTimeUNet(**wish.options)  # type: ignore[arg-type]
 
 
+def _diffusion_unet(wish: Configuration) -> nn.Module:
+    from engine.networks.diffusion_unet import DiffusionUNet
+
+    return DiffusionUNet(**wish.options)  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
     "staged": _staged,
     "sequence-deblurrer": _sequence_deblurrer,
     "encoder-forecaster": _encoder_forecaster,
     "chain": _chain,
+    "diffusion-unet": _diffusion_unet,
     "simvp": _simvp,
     "earthformer": _earthformer,
     "lagrangian-unet": _lagrangian_unet,

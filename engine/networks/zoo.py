@@ -125,4 +125,13 @@ ZOO: dict[str, Entry] = {
     "lagrangian-unet": Entry("U-Net in the moving frame", "moving frame", 1_306_104,
                              Configuration("lagrangian-unet", inputs=5, leads=20)),
     "lpt-qpn": Entry("LPT-QPN", "transformer", 4_636_747, Configuration("lpt-qpn", inputs=5, leads=20)),
+
+    # deblurrers: a frame in, the noise in it out
+    "postcast": Entry("PostCast", "diffusion", 552_814_086,
+                      Configuration("diffusion-unet", inputs=1, leads=1,
+                                    options={"channels_in": 3, "channels_out": 6})),
+    "postcast-small": Entry("PostCast, small", "diffusion", 2_344_033,
+                            Configuration("diffusion-unet", inputs=1, leads=1,
+                                          options={"base": 24, "multipliers": (1, 2, 3, 4), "blocks": 1,
+                                                   "attention": (), "groups": 8})),
 }

@@ -28,6 +28,7 @@ from engine.training.recipe import DataPart
 PREPARATIONS = {
     "unit-pixels": "engine.training.preparation:UnitPixels",
     "moving-frame": "engine.training.moving_frame:MovingFrame",
+    "noising": "engine.training.noising:Noising",
 }
 
 

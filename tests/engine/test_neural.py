@@ -214,7 +214,7 @@ def test_memory_that_does_not_suffice_means_smaller_tiles_then_the_cpu(tmp_path:
 # -- catalogue, jobs, commands
 
 def test_the_catalogue_counts_as_the_zoo_does() -> None:
-    rows = {row.name: row for row in catalogue.rows("forecaster")}
+    rows = {row.name: row for kind in ("forecaster", "deblurrer") for row in catalogue.rows(kind)}
     for name, entry in ZOO.items():
         assert (rows[name].parameters, rows[name].title, rows[name].family) == (
             entry.parameters, entry.title, entry.family)

@@ -1,0 +1,87 @@
+"""What a diffusion model is shown and asked for; a few steps of its training go down."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.networks.configuration import Configuration, build
+from engine.radar.scaling import code_of_dbz
+from engine.radar.units import ZR
+from engine.training.noising import Noising
+from engine.training.preparation import Example, Sample, Teaching, preparation
+from engine.training.recipe import DataPart
+
+DATA = DataPart(inputs=1, leads=1, preparation="noising")
+
+
+def sample() -> Sample:
+    dbz = np.full((2, 16, 16), -32.0, np.float32)
+    dbz[:, 4:8, 4:8] = 25.0  # half of the pixel law's range
+    dbz[:, :2] = np.nan
+    return Sample(code_of_dbz(dbz, 8), ZR(), 5.0, 1.0)
+
+
+def batched(examples: list[Example]) -> Example:
+    inputs = tuple(torch.stack(given) for given in zip(*(e.inputs for e in examples), strict=True))
+    return Example(inputs, torch.stack([e.targets for e in examples]), torch.stack([e.valid for e in examples]))
+
+
+def test_the_noisy_field_is_the_frame_and_the_noise_that_is_asked_for() -> None:
+    made = preparation(DATA)
+    assert isinstance(made, Noising)
+    example = made.prepare(sample(), np.random.default_rng(3))
+    noisy, step = example.inputs
+    assert (noisy.shape, example.targets.shape, example.valid.shape) == ((1, 16, 16), (1, 1, 16, 16), (1, 1, 16, 16))
+    clean = made.schedule.clean(noisy, int(step), example.targets[:, 0])
+    assert abs(float(clean[0, 5, 5]) - 0.0) < 0.02  # 25 dBZ is pixel 0.5
+    assert abs(float(clean[0, 12, 12]) + 1.0) < 0.02
+    assert abs(float(clean[0, 0, 0]) + 1.0) < 0.02  # no data goes in as no rain, and does not count
+    assert not example.valid[:, :, :2].any()
+    assert example.valid[:, :, 2:].all()
+
+
+def test_samples_are_repeatable_and_steps_differ() -> None:
+    made = Noising(DATA)
+    first, again = (made.prepare(sample(), np.random.default_rng(1)) for _ in range(2))
+    torch.testing.assert_close(first.inputs[0], again.inputs[0])
+    steps = {int(made.prepare(sample(), np.random.default_rng(k)).inputs[1]) for k in range(50)}
+    assert len(steps) > 40
+    assert min(steps) < 100
+    assert max(steps) > 900
+
+
+def test_three_channels_share_the_frame_and_not_the_noise() -> None:
+    made = Noising(DATA, channels=3)
+    example = made.prepare(sample(), np.random.default_rng(0))
+    assert (example.inputs[0].shape, example.targets.shape) == ((3, 16, 16), (3, 1, 16, 16))
+    assert not torch.equal(example.targets[0], example.targets[1])
+
+    class Telling(nn.Module):
+        def forward(self, noisy: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+            return 2 * noisy
+
+    batch = batched([example, example])
+    taught = made.taught(Telling(), batch, Teaching())
+    assert taught.readouts[0].shape == taught.truth.shape == (2, 3, 1, 16, 16)
+    torch.testing.assert_close(taught.readouts[0][:, :, 0], 2 * batch.inputs[0])
+    assert made.forecast(taught) is None
+
+
+def test_a_tiny_network_learns_to_see_noise() -> None:
+    torch.manual_seed(0)
+    made, draw = Noising(DATA), np.random.default_rng(0)
+    network = build(Configuration("diffusion-unet", options={
+        "base": 8, "multipliers": (1, 2), "blocks": 1, "attention": (), "groups": 4}))
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        taught = made.taught(network, batched([made.prepare(sample(), draw) for _ in range(8)]), Teaching())
+        loss = (taught.readouts[0] - taught.truth)[taught.valid].square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[0] > 0.9  # nothing is told at first, and noise has variance 1
+    assert np.mean(losses[-10:]) < 0.5
