@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from engine.commands import run as command
+from engine.jobs import weights
+from engine.jobs.events import FrameReady
+from engine.jobs.forecast import ForecastRequest
+from engine.jobs.forecast import run as forecast
+from engine.jobs.scope import Scope
 from engine.networks.configuration import Configuration, build
 from engine.radar.scaling import code_of_dbz
 from engine.radar.units import ZR
 from engine.training.noising import Noising
 from engine.training.preparation import Example, Sample, Teaching, preparation
 from engine.training.recipe import DataPart
+from tests.engine.sequences import sequence
+from tests.engine.training.packed import rain, write_pack
 
 DATA = DataPart(inputs=1, leads=1, preparation="noising")
 
@@ -85,3 +97,37 @@ def test_a_tiny_network_learns_to_see_noise() -> None:
         losses.append(float(loss.detach()))
     assert losses[0] > 0.9  # nothing is told at first, and noise has variance 1
     assert np.mean(losses[-10:]) < 0.5
+
+
+def test_from_a_pack_to_a_deblurrer_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, recipe, folder = write_pack(tmp_path / "pack.h5"), tmp_path / "tiny.toml", tmp_path / "run"
+    recipe.write_text('''[model]
+name = "postcast-small"
+options = {base = 8, multipliers = [1, 2], groups = 4}
+[data]
+inputs = 1
+leads = 1
+crop = 16
+preparation = "noising"
+[loss]
+terms = [{name = "mse", pixels = "mean"}]
+over = "forecast"
+[optimiser]
+ema = 0.9
+[run]
+steps = 4
+batch = 2
+validate_every = 2
+''')
+    assert command(["train", str(recipe), "--pack", str(pack), "-o", str(folder), "--json"]) == 0
+    capsys.readouterr()
+    target = tmp_path / "weights" / "postcast-small.safetensors"
+    assert command(["promote", str(folder), "-o", str(target), "--json"]) == 0
+    assert "step" in json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(weights, "folders", lambda: iter([target.parent]))
+    wish = ForecastRequest(sequence(rain, 10), lead_times=1, members=2, deblurrer="postcast-small", device="cpu")
+    frame = next(event for event in forecast(wish, Scope()) if isinstance(event, FrameReady))
+    assert frame.rain_rate.shape == (2, 24, 24)
+    assert np.isnan(frame.rain_rate[:, 0, 0]).all()
+    assert not np.array_equal(frame.rain_rate[0], frame.rain_rate[1], equal_nan=True)
