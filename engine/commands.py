@@ -171,6 +171,8 @@ def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, i
     """Forecast from the last frames up to a reference time."""
     from engine.jobs.forecast import ForecastRequest
 
+    if any(factor != int(factor) for factor in refine):
+        raise WrongUsage("The factors of --refine are whole numbers.")
     request = ForecastRequest(paths=paths, forecaster=forecaster, at=at, index=index, inputs=inputs,
                               lead_times=lead_times, members=members, deblurrer=deblurrer, downscaler=downscaler,
                               device=device, seed=seed, output=output, conserve=conserve,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine import commands
 from engine.archives import open_archive
 from engine.downscalers.fields import block_means
 from engine.downscalers.protocol import Factors
@@ -128,3 +129,10 @@ def _verified(folder: Path, **wish: object) -> dict[str, Any]:
     done = list(verify.run(verify.VerifyRequest((output,), (folder / "truth.nc",)), Scope()))[-1]
     assert isinstance(done, Finished)
     return done.result
+
+
+def test_factors_on_the_command_line_are_whole_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["forecast", str(tmp_path), "--forecaster", "persistence", "--downscaler", "trilinear",
+                 "--refine", "1.5,2,2", "-o", str(tmp_path / "fine.nc")]
+    assert commands.run(arguments) == 2
+    assert "whole numbers" in capsys.readouterr().err
