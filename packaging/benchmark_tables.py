@@ -34,6 +34,9 @@ nor observation ever reached the threshold.
 `make benchmark DATA=../shared/data` makes this page anew; results that exist already are kept in `out/benchmark`. Every
 forecaster that needs no weights takes part, and every network whose weights are found.
 
+Networks that ship with weights learned from KNMI, FMI and MRMS, most of them from these very hours: their scores there
+say nothing. MeteoSwiss, BoM and OPERA took no part in training; look at those.
+
 Few events, each of a few hours: differences in the last digits mean nothing, and none of these tables says how a
 forecaster fares in another season or climate.
 """

@@ -7,6 +7,7 @@ carried to its place. Other steps than the trained one are met by interpolation 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import NotEnoughInput
+from engine.forecasters.area_matching import as_wide_as, mixed
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
 from engine.forecasters.tiles import Tile, cut
 from engine.radar.grid import Grid
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 Field = NDArray[np.float32]
 FINEST_KM, COARSEST_KM = 0.75, 2.6
 """Pixels that the network has seen are 1 to 2 km; others are brought to the nearer of the two."""
+KEPT, KEPT_MINUTES = 0.75, 12.0
+"""Share of the last frame itself in the forecast, and how fast it falls: what has just been seen is known best."""
+WIDENED, WIDENED_MINUTES = 0.3, 20.0
+"""Rain is forecast over so much more area than in the last frame, and how fast that is reached."""
 _OVERLAP = 96
 _SIDE = 512
 
@@ -111,13 +117,17 @@ class LagrangianForecaster:
 
     def _fields(self, inputs: Inputs, motion: Motion, minutes: list[float], context: Context) -> Iterator[Field]:
         """Rain rates (ny, nx) in the moving frame, one for each of ``minutes``."""
+        from engine.networks.lagrangian_unet import THRESHOLDS_MM_H
+
         seen = self._seen(inputs, motion, context)
         whole = self._through_tiles(seen, inputs.grid, minutes, context)
         unknown = seen[-1] == 0
-        for field_ in whole:
-            rain_rate = field_.astype(np.float32)
+        last = inputs.frames[-1]
+        for minute, halved in zip(minutes, whole, strict=True):
+            rain_rate = mixed(halved.astype(np.float32), last, KEPT * math.exp(-minute / KEPT_MINUTES))
             rain_rate[unknown] = np.nan
-            yield rain_rate
+            factor = 1.0 + WIDENED * (1.0 - math.exp(-minute / WIDENED_MINUTES))
+            yield as_wide_as(rain_rate, last, THRESHOLDS_MM_H, factor)
 
     def _seen(self, inputs: Inputs, motion: Motion, context: Context) -> Field:
         """(inputs + 1, ny, nx): the frames scaled 0..1 in the moving frame, no data as 0; where the last has data."""

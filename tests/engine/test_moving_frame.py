@@ -145,8 +145,9 @@ def test_the_forecast_covers_what_the_optical_flow_covers_and_invents_no_rain(we
     assert [frame.lead_minutes for frame in mine] == [5.0, 10.0, 15.0]
     for one, other in zip(mine, flow, strict=True):
         assert np.array_equal(np.isnan(one.rain_rate), np.isnan(other.rain_rate))
-        known = one.rain_rate[np.isfinite(one.rain_rate)]
-        assert ((known >= 2.0) & (known < 5.0)).all()
+        known = np.isfinite(one.rain_rate)
+        area = [int((field[known] >= 2.0).sum()) for field in (one.rain_rate, frames[-1])]
+        assert 0.95 <= area[0] / area[1] <= 1.35  # as wide as it was, a little more
     dry = list(LagrangianForecaster(weights).run(inputs(np.zeros_like(frames)), Options(2), Context()))
     assert all((frame.rain_rate == 0).all() for frame in dry)
 
