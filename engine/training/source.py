@@ -60,7 +60,7 @@ class PackSource:
                      - (sample.codes[::2, ::2, ::2] == np.iinfo(sample.codes.dtype).max).mean())
 
     def about(self) -> About:
-        names = sorted({archive["name"] for pack in self.packs for archive in pack.archives})
+        names = sorted({f"{archive['format']} {archive['name']}" for pack in self.packs for archive in pack.archives})
         times = [(self.packs[n].times(i)[0], self.packs[n].times(i)[-1]) for n, i in self.places]
         period = f", {min(a for a, _ in times):%Y-%m-%d %H:%M} to {max(b for _, b in times):%Y-%m-%d %H:%M} UTC"
         first = self.packs[0]
