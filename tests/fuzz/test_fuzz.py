@@ -128,4 +128,4 @@ def test_many_damaged_files(tmp_path: Path, name: str) -> None:
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", REAL)
 def test_many_damaged_real_files(tmp_path: Path, real_data: Path, name: str) -> None:
-    fuzz(lambda folder: real(folder, real_data, name), tmp_path, max(20, MANY // 10), f"real {name}")
+    fuzz(lambda folder: real(folder, real_data, name), tmp_path, MANY, f"real {name}")
