@@ -69,7 +69,7 @@ ROWS: tuple[Row, ...] = (
         "engine.forecasters.rover:RoverNonlinearEulerian", "optical flow"),
 
     # networks: a row with parameters needs weights; the counts are those of engine.networks.zoo, a test sees to it
-    Row("forecaster", "lagrangian-unet", "U-Net in the moving frame",
+    Row("forecaster", "lagrangian-unet", "Lagrangian U-Net",
         "engine.forecasters.lagrangian:LagrangianForecaster", "moving frame", 1_306_104),
     Row("forecaster", "convgru", "ConvGRU", _NEURAL, "encoder-forecaster", 13_649_081),
     Row("forecaster", "trajgru", "TrajGRU", _NEURAL, "encoder-forecaster", 12_150_053),

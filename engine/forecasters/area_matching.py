@@ -44,7 +44,9 @@ def as_wide_as(rain: Field, last: Field, thresholds: Sequence[float], factor: fl
         if reached > source[-1]:
             source.append(reached)
             target.append(float(threshold))
-        else:
+        else:  # as many cells as for the threshold before: nothing lies in between
+            source.insert(-1, float(np.nextafter(reached, 0.0)))
+            target.insert(-1, min(0.999 * target[-1], float(np.nextafter(target[-1], 0.0))))
             target[-1] = float(threshold)
     top = float(order[0])
     if len(target) == 1:

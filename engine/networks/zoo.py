@@ -122,7 +122,7 @@ ZOO: dict[str, Entry] = {
     "earthformer-sevir": Entry("Earthformer, SEVIR 384 x 384", "transformer", 8_659_677,
                                Configuration("earthformer", inputs=13, leads=12,
                                              options={"grid": (384, 384), "separate": True})),
-    "lagrangian-unet": Entry("U-Net in the moving frame", "moving frame", 1_306_104,
+    "lagrangian-unet": Entry("Lagrangian U-Net", "moving frame", 1_306_104,
                              Configuration("lagrangian-unet", inputs=5, leads=20)),
     "lpt-qpn": Entry("LPT-QPN", "transformer", 4_636_747, Configuration("lpt-qpn", inputs=5, leads=20)),
 

@@ -57,6 +57,15 @@ def test_a_threshold_that_was_not_seen_is_not_reached() -> None:
     assert 2.0 <= float(out.max()) < 5.0
 
 
+def test_where_no_cell_lay_between_two_thresholds_none_does_afterwards() -> None:
+    last = np.zeros((40, 40), np.float32)
+    last[:20] = 1.0
+    last[:5, :8] = 12.0  # nothing from 2 to 10
+    rain = np.random.default_rng(2).gamma(0.6, 2.0, (40, 40)).astype(np.float32)
+    out = as_wide_as(rain, last, THRESHOLDS, 1.0)
+    assert [int((out >= threshold).sum()) for threshold in THRESHOLDS] == [800, 40, 40, 40]
+
+
 def test_a_mixture_goes_from_one_to_the_other() -> None:
     rain, last = fields()
     last[0, 0] = np.nan
