@@ -352,7 +352,7 @@ def train(*, recipe: str, packs: tuple[Path, ...], output: Path | None, resume: 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Weight file; in the user's own folder if absent.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Weight file; the user's own folder if absent.")
 @click.option("--weaknesses", default="", help="A sentence for the card: what these weights do badly.")
 @json_option
 def promote(*, run: Path, checkpoint: str, output: Path | None, weaknesses: str, as_json: bool) -> int:

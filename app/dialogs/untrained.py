@@ -75,5 +75,5 @@ class UntrainedDialog(QDialog):
             f"    stormdeck-engine pack ARCHIVE -o pack.h5\n"
             f"    stormdeck-engine train {name} --pack pack.h5\n"
             f"or put weights that you have, {name}.safetensors, into\n    {user_folder()}\n"
-            f"where they are found when Stormdeck starts. Published checkpoints of SimVP, TAU and Earthformer become such "
-            f"a file by\n    stormdeck-engine import-weights")
+            f"where they are found when Stormdeck starts. Published checkpoints of SimVP, TAU and Earthformer become "
+            f"such a file by\n    stormdeck-engine import-weights")
