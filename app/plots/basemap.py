@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
-from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
+from app.plots.cached_layer import CachedLayer
 from app.plots.contours import line_path
-from app.plots.map_view import Layer, Placement
+from app.plots.map_view import Placement
 from app.theme import DARK, Theme
 
 _FAINT = {"coast": 1.0, "lake": 0.7, "border": 0.7, "river": 0.4}
@@ -31,7 +31,7 @@ class MapLine(Protocol):
     def xy(self) -> NDArray[np.floating]: ...
 
 
-class BasemapItem(Layer):
+class BasemapItem(CachedLayer):
     """Thin calm lines over the radar picture."""
 
     def __init__(self) -> None:
@@ -43,11 +43,7 @@ class BasemapItem(Layer):
         self._grid_path = QPainterPath()
         self._font = QFont()
         self._font.setPixelSize(11)
-        self._cached: QImage | None = None
         self._visible = False
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(0, 0, self.place.width, self.place.height)
 
     def set_lines(self, lines: Sequence[MapLine], graticule: Sequence[MapLine] = ()) -> None:
         by_kind: dict[str, list[MapLine]] = {}
@@ -71,38 +67,16 @@ class BasemapItem(Layer):
         self.opacity_of_lines = min(max(opacity, 0.0), 1.0)
         self.refresh()
 
-    def refresh(self) -> None:
-        self._cached = None
-        self.update()
+    def shows_anything(self) -> bool:
+        return self._visible
 
-    def set_place(self, place: Placement) -> None:
-        if place != self.place:
-            self._cached = None
-        super().set_place(place)
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        if not self._visible:
-            return
-        if self._cached is None:
-            self._cached = self._render()
-        painter.drawImage(0, 0, self._cached)
-
-    def _render(self) -> QImage:
-        place = self.place
-        image = QImage(round(place.width * place.ratio), round(place.height * place.ratio),
-                       QImage.Format.Format_ARGB32_Premultiplied)
-        image.setDevicePixelRatio(place.ratio)
-        image.fill(0)
-        painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setTransform(place.transform())
+    def draw(self, painter: QPainter) -> None:
+        painter.setTransform(self.place.transform())
         self._draw_lines(painter)
         painter.resetTransform()
         painter.setFont(self._font)
-        used = [self._draw_scale(painter), QRectF(0, 0, place.width, 34)]  # badges stand on top
+        used = [self._draw_scale(painter), QRectF(0, 0, self.place.width, 34)]  # badges stand on top
         self._draw_labels(painter, used)
-        painter.end()
-        return image
 
     def _draw_lines(self, painter: QPainter) -> None:
         self._stroke(painter, self._grid_path, 0.28 * self.opacity_of_lines)

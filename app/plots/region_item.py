@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
-from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from app.plots.basemap import halo_text
+from app.plots.cached_layer import CachedLayer
 from app.plots.contours import line_path
-from app.plots.map_view import Layer, Placement
 from app.theme import DARK, Theme
 from engine.radar.region import Region
 
@@ -37,7 +36,7 @@ class RegionPicture:
 NOTHING = RegionPicture()
 
 
-class RegionItem(Layer):
+class RegionItem(CachedLayer):
     """Drawn once for each view and region, then blitted."""
 
     def __init__(self) -> None:
@@ -45,50 +44,28 @@ class RegionItem(Layer):
         self.theme: Theme = DARK
         self._picture = NOTHING
         self._path = QPainterPath()
-        self._drawn: QImage | None = None
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(0, 0, self.place.width, self.place.height)
 
     def set_picture(self, picture: RegionPicture) -> None:
         if picture is self._picture:
             return
         if picture.region is not self._picture.region:
             self._path = _path(picture.region)
-        self._picture, self._drawn = picture, None
-        self.update()
+        self._picture = picture
+        self.refresh()
 
     def set_theme(self, theme: Theme) -> None:
-        self.theme, self._drawn = theme, None
-        self.update()
+        self.theme = theme
+        self.refresh()
 
-    def set_place(self, place: Placement) -> None:
-        if place != self.place:
-            self._drawn = None
-        super().set_place(place)
+    def shows_anything(self) -> bool:
+        return self._picture is not NOTHING
 
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        if self._picture is NOTHING:
-            return
-        if self._drawn is None:
-            self._drawn = self._render()
-        painter.drawImage(0, 0, self._drawn)
-
-    def _render(self) -> QImage:
-        place = self.place
-        image = QImage(round(place.width * place.ratio), round(place.height * place.ratio),
-                       QImage.Format.Format_ARGB32_Premultiplied)
-        image.setDevicePixelRatio(place.ratio)
-        image.fill(0)
-        painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    def draw(self, painter: QPainter) -> None:
         if self._picture.region is not None:
-            self._region(painter, place.transform().map(self._path))
+            self._region(painter, self.place.transform().map(self._path))
         self._trail(painter)
         self._handles(painter)
         self._text(painter)
-        painter.end()
-        return image
 
     def _region(self, painter: QPainter, path: QPainterPath) -> None:
         shade = QPainterPath()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.deblurrers.protocol import Blurry, Context, Observation, Options, Sharpened
 from engine.forecasters.tiles import cut
+from engine.networks.weighted import Weighted
 from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
 from engine.radar.units import ZR
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from engine.deblurrers.guidance import Denoiser, Guided, Settings
-    from engine.networks.weights import Header
 
 _SIDE, _OVERLAP = 256, 64
 _SAME_PIXEL = 0.05
@@ -30,7 +30,7 @@ SMALL_STEPS = 25
 
 
 @dataclass
-class PostCast:
+class PostCast(Weighted):
     """weights: a file of :mod:`engine.networks.weights`. settings: of the sampling; the paper's if None is given.
 
     Raises UnreadableInput where the file is damaged or does not fit its own configuration.
@@ -43,16 +43,6 @@ class PostCast:
     def at_once(self, device: str) -> int:
         """A GPU takes all lead times as one batch."""
         return 1 if device == "cpu" else 0
-
-    @cached_property
-    def header(self) -> Header:
-        from engine.networks.weights import read_header
-
-        return read_header(self.weights)
-
-    @property
-    def weights_sha256(self) -> str:
-        return self.header.sha256
 
     @cached_property
     def _network(self) -> nn.Module:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from engine.downscalers.protocol import Factors, Frame, Options, Series
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.forecasters.protocol import Context
 from engine.forecasters.tiles import cut
+from engine.networks.weighted import Weighted
 from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
 from engine.radar.sequence import Field
 from engine.radar.units import ZR
@@ -36,21 +36,11 @@ TRAINED = Factors(2, 2, 2)
 
 
 @dataclass
-class NeuralDownscaler:
+class NeuralDownscaler(Weighted):
     """weights: a file of :mod:`engine.networks.weights`."""
 
     weights: Path
     draws: bool = False
-
-    @cached_property
-    def header(self) -> Header:
-        from engine.networks.weights import read_header
-
-        return read_header(self.weights)
-
-    @property
-    def weights_sha256(self) -> str:
-        return self.header.sha256
 
     def start(self, series: Series, options: Options, context: Context) -> PairByPair:
         """Raises WrongUsage for other factors, NotEnoughInput where the network reads fields that are not there."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,14 @@ from engine.errors import NotEnoughInput
 from engine.forecasters.area_matching import as_wide_as, mixed
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
 from engine.forecasters.tiles import Tile, cut
+from engine.networks.weighted import Weighted
 from engine.radar.grid import Grid
-from engine.radar.resampling import Resampler, target_grid
+from engine.radar.resampling import Resampler, between, target_grid
 from engine.radar.scaling import unit_pixel
 from engine.radar.units import ZR
 
 if TYPE_CHECKING:
     from engine.forecasters.moving_frame import Motion
-    from engine.networks.weights import Header
 
 Field = NDArray[np.float32]
 FINEST_KM, COARSEST_KM = 0.75, 2.6
@@ -42,7 +41,7 @@ _SIDE = 512
 
 
 @dataclass
-class LagrangianForecaster:
+class LagrangianForecaster(Weighted):
     """weights: a file of :mod:`engine.networks.weights` with the architecture ``lagrangian-unet``.
 
     Raises UnreadableInput where the file is damaged or does not fit its own configuration.
@@ -50,16 +49,6 @@ class LagrangianForecaster:
 
     weights: Path
     min_inputs: int = field(default=2, init=False)
-
-    @cached_property
-    def header(self) -> Header:
-        from engine.networks.weights import read_header
-
-        return read_header(self.weights)
-
-    @property
-    def weights_sha256(self) -> str:
-        return self.header.sha256
 
     def wanted_inputs(self, step_minutes: float) -> int:
         """How many frames reach back as far as the network looks."""
@@ -108,12 +97,12 @@ class LagrangianForecaster:
         """The inputs on the working grid, and the way back from it."""
         if grid is inputs.grid:
             return inputs, None
-        there = _resampler(inputs.grid, grid)
+        there = between(inputs.grid, grid)
         frames = np.empty((len(inputs.frames), *grid.shape), np.float32)
         for index, rates in enumerate(inputs.frames):
             context.token.check()
             frames[index] = there(rates)
-        return Inputs(frames, inputs.times, inputs.step_minutes, grid, inputs.zr), _resampler(grid, inputs.grid)
+        return Inputs(frames, inputs.times, inputs.step_minutes, grid, inputs.zr), between(grid, inputs.grid)
 
     def _fields(self, inputs: Inputs, motion: Motion, minutes: list[float], context: Context) -> Iterator[Field]:
         """Rain rates (ny, nx) in the moving frame, one for each of ``minutes``."""
@@ -170,15 +159,14 @@ class LagrangianForecaster:
     def _tile(self, network: Any, seen: Field, tile: Tile, pixel: float, minutes: list[float],
               context: Context) -> Iterator[Field]:
         import torch
-        import torch.nn.functional as nnf
 
         from engine.networks.lagrangian_unet import quantile_field
+        from engine.networks.rollout import padded
 
         piece = torch.from_numpy(np.ascontiguousarray(seen[(slice(None), *tile.place)])).to(context.device)
         high, wide = piece.shape[-2:]
-        multiple = network.grid_multiple
-        padded = nnf.pad(piece[None], (0, -wide % multiple, 0, -high % multiple))
-        logits = network(padded, torch.tensor([pixel], device=context.device))[0, :, :, :high, :wide]
+        size = torch.tensor([pixel], device=context.device)
+        logits = network(padded(piece[None], network), size)[0, :, :, :high, :wide]
         for minute in minutes:
             context.token.check()
             place = min(max(minute / self.header.step_minutes - 1.0, 0.0), network.leads - 1.0)
@@ -186,8 +174,3 @@ class LagrangianForecaster:
             share = place - low
             yield quantile_field(torch.lerp(logits[low], logits[high_], share),
                                  torch.lerp(network.decision[low], network.decision[high_], share)).cpu().numpy()
-
-
-def _resampler(source: Grid, target: Grid) -> Resampler:
-    larger = all(b > a for a, b in zip(source.pixel_km, target.pixel_km, strict=True))
-    return Resampler(source, target, "mean" if larger else "bilinear")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +19,15 @@ from numpy.typing import NDArray
 from engine.errors import NotEnoughInput
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
 from engine.forecasters.tiles import Tile, cut
+from engine.networks.weighted import Weighted
 from engine.radar.grid import Grid
-from engine.radar.resampling import Resampler, target_grid
+from engine.radar.resampling import between, target_grid
 from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
 from engine.radar.units import ZR
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from engine.networks.weights import Header
 
 Frame = NDArray[np.float32]
 SAME_PIXEL = 0.05
@@ -49,7 +48,7 @@ class Tiling:
 
 
 @dataclass
-class NeuralForecaster:
+class NeuralForecaster(Weighted):
     """weights: a file of :mod:`engine.networks.weights`. half: bfloat16 on a CUDA device. network: to run instead of
     the file's, of the same configuration (one that learns online). compile: by torch.compile, where a compiler is
     there; without one the run says so and goes on as it would have without.
@@ -63,12 +62,6 @@ class NeuralForecaster:
     network: nn.Module | None = None
     compile: bool = False
 
-    @cached_property
-    def header(self) -> Header:
-        from engine.networks.weights import read_header
-
-        return read_header(self.weights)
-
     @property
     def min_inputs(self) -> int:
         return self.header.configuration.inputs
@@ -76,10 +69,6 @@ class NeuralForecaster:
     @property
     def most_inputs(self) -> int:
         return self.header.configuration.inputs
-
-    @property
-    def weights_sha256(self) -> str:
-        return self.header.sha256
 
     def working_grid(self, inputs: Inputs) -> Grid:
         """The grid on which the network runs; the archive's own where its pixels fit or are not known."""
@@ -112,7 +101,7 @@ class NeuralForecaster:
         zr = ZR(self.header.zr_a, self.header.zr_b)
         grid = self.working_grid(inputs)
         to_network = self._scaled(inputs, grid, zr, context)
-        back = None if grid is inputs.grid else _resampler(grid, inputs.grid)
+        back = None if grid is inputs.grid else between(grid, inputs.grid)
         unknown = np.isnan(inputs.frames[-1])
         for lead, unit in enumerate(self._careful(network, to_network, options.lead_times, context), start=1):
             rain_rate = rain_rate_of_pixel(np.clip(np.nan_to_num(unit), 0.0, 1.0), zr)
@@ -124,7 +113,7 @@ class NeuralForecaster:
 
     def _scaled(self, inputs: Inputs, grid: Grid, zr: ZR, context: Context) -> Frame:
         """(T, ny, nx) in [0, 1] on the working grid, no data as 0."""
-        there = None if grid is inputs.grid else _resampler(inputs.grid, grid)
+        there = None if grid is inputs.grid else between(inputs.grid, grid)
         scaled = np.empty((self.min_inputs, *grid.shape), np.float32)
         for place, rates in enumerate(inputs.frames[-self.min_inputs:]):
             context.token.check()
@@ -201,15 +190,15 @@ class NeuralForecaster:
         import torch
 
         from engine.networks.encoder_forecaster import coordinates
-        from engine.networks.rollout import lead_frames
+        from engine.networks.rollout import lead_frames, padded
 
         rows, columns = tile.place
         piece = torch.from_numpy(np.ascontiguousarray(frames[None, :, None, rows, columns])).to(device)
         high, wide = piece.shape[-2:]
-        padded = _padded(piece, network)
+        piece = padded(piece, network)
         domain = (frames.shape[1], frames.shape[2])
-        places = coordinates(padded.shape[-2:], (tile.rows.start, tile.columns.start), domain, like=padded)
-        for frame in _inferred(lead_frames(network, padded, leads, places), device, self.half):
+        places = coordinates(piece.shape[-2:], (tile.rows.start, tile.columns.start), domain, like=piece)
+        for frame in _inferred(lead_frames(network, piece, leads, places), device, self.half):
             yield frame[0, 0, :high, :wide].float().cpu().numpy()
 
 
@@ -223,17 +212,6 @@ def _inferred(frames: Iterator[Tensor], device: str, half: bool) -> Iterator[Ten
         if frame is None:
             return
         yield frame
-
-
-def _padded(piece: Tensor, network: Any) -> Tensor:
-    """Rows and columns of no rain below and to the right, up to a size that the network takes."""
-    from torch.nn import functional as F
-
-    high, wide = piece.shape[-2:]
-    fixed = getattr(network, "fixed_grid", None)
-    multiple = int(getattr(network, "grid_multiple", 1))
-    rows, columns = fixed or (-(-high // multiple) * multiple, -(-wide // multiple) * multiple)
-    return F.pad(piece, (0, columns - wide, 0, rows - high))
 
 
 def _in_step(runs: list[Iterator[Frame]], tiles: list[Tile], shape: tuple[int, int], leads: int) -> Iterator[Frame]:
@@ -259,9 +237,3 @@ def _one_by_one(runs: Iterator[Iterator[Frame]], tiles: list[Tile], shape: tuple
             np.add(part, frame * tile.weights, out=part, casting="same_kind")
     for halved in whole:
         yield halved.astype(np.float32)
-
-
-def _resampler(source: Grid, target: Grid) -> Resampler:
-    """Area means to larger pixels, between the pixels to smaller ones."""
-    larger = all(b > a for a, b in zip(source.pixel_km, target.pixel_km, strict=True))
-    return Resampler(source, target, "mean" if larger else "bilinear")

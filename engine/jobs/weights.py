@@ -51,28 +51,26 @@ def find(name: str, seed: int | None = None) -> Path | None:
 
 def forecaster(name: str, seed: int | None = None) -> Forecaster:
     """The forecaster of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
-    row = catalogue.row("forecaster", name)
-    maker = catalogue.load("forecaster", name)
-    made: Forecaster = maker(required(row, seed)) if row.parameters else maker()
+    made: Forecaster = _made("forecaster", name, seed)
     return made
 
 
 def deblurrer(name: str) -> Deblurrer:
     """The deblurrer of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
-    row = catalogue.row("deblurrer", name)
-    file = required(row) if row.parameters else None
-    maker = catalogue.load("deblurrer", name)
-    made: Deblurrer = maker() if file is None else maker(file)
+    made: Deblurrer = _made("deblurrer", name)
     return made
 
 
 def downscaler(name: str) -> Downscaler:
     """The downscaler of that name, with its weights if it needs some. Raises WrongUsage, NoWeights."""
-    row = catalogue.row("downscaler", name)
-    file = required(row) if row.parameters else None
-    maker = catalogue.load("downscaler", name)
-    made: Downscaler = maker() if file is None else maker(file)
+    made: Downscaler = _made("downscaler", name)
     return made
+
+
+def _made(kind: str, name: str, seed: int | None = None) -> Any:
+    row = catalogue.row(kind, name)
+    files = (required(row, seed),) if row.parameters else ()
+    return catalogue.load(kind, name)(*files)
 
 
 def required(row: catalogue.Row, seed: int | None = None) -> Path:

@@ -43,6 +43,15 @@ def _in_blocks(network: nn.Module, frames: Tensor, leads: int) -> Iterator[Tenso
         frames = torch.cat((frames, block), dim=1)[:, -count:]
 
 
+def padded(piece: Tensor, network: Any) -> Tensor:
+    """Rows and columns of no rain below and to the right, up to a size that the network takes."""
+    high, wide = piece.shape[-2:]
+    fixed = getattr(network, "fixed_grid", None)
+    multiple = int(getattr(network, "grid_multiple", 1))
+    rows, columns = fixed or (-(-high // multiple) * multiple, -(-wide // multiple) * multiple)
+    return nn.functional.pad(piece, (0, columns - wide, 0, rows - high))
+
+
 def state_bytes(network: nn.Module) -> float:
     """What a forecast keeps between two lead times, in bytes for each pixel of the grid (single precision)."""
     side = int(getattr(network, "grid_multiple", 1)) * 2

@@ -210,6 +210,12 @@ class Resampler:
         return rows, columns
 
 
+def between(source: Grid, target: Grid) -> Resampler:
+    """Area means to larger pixels, between the pixels to smaller ones."""
+    larger = all(b > a for a, b in zip(source.pixel_km, target.pixel_km, strict=True))
+    return Resampler(source, target, "mean" if larger else "bilinear")
+
+
 def axis_weights(source: NDArray[np.float64], target: NDArray[np.float64], method: Method
                  ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """(n, k) source cells and weights for each of n target cells along one rising axis of cell centres.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,13 @@ class Driver:
         event = QDropEvent(QPointF(40, 40), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier,
                            QEvent.Type.Drop)
         QApplication.sendEvent(canvas, event)
+
+
+def shot(driver: Driver, name: str) -> None:
+    """A picture of the window in the folder that STORMDECK_SHOTS names, for somebody who wants to look."""
+    folder = os.environ.get("STORMDECK_SHOTS")
+    if folder:
+        driver.window.grab().save(str(Path(folder) / f"{name}.png"))
 
 
 @contextmanager

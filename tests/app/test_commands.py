@@ -14,8 +14,7 @@ from app.actions import ACTIONS
 from app.dialogs.keys import KeysDialog
 from app.dialogs.palette import CommandPalette, match
 from app.settings import Settings
-from app.window import MainWindow
-from tests.app.driver import Driver
+from tests.app.driver import Driver, opened_window
 
 Key = Qt.Key
 
@@ -23,14 +22,8 @@ Key = Qt.Key
 @pytest.fixture
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     settings = Settings(tmp_path / "settings")
-    window = MainWindow(settings)
-    window.show()
-    window.activateWindow()
-    qtbot.waitExposed(window)
-    window.setFocus()
-    yield Driver(window, qtbot)
-    window.close()
-    window.deleteLater()
+    with opened_window(qtbot, settings) as hand:
+        yield hand
 
 
 def palette_of(driver: Driver) -> CommandPalette:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from app.settings import Settings
 from engine import catalogue
 from engine.jobs.models import describe
 from engine.radar.packed import unpacked
-from tests.app.driver import Driver, Key, opened_window
+from tests.app.driver import Driver, Key, opened_window, shot
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     settings.values.forecaster, settings.values.lead_times, settings.values.inputs = "rover-nonlinear", 3, 3
     with opened_window(qtbot, settings) as hand:
         yield hand
-
-
-def shot(driver: Driver, name: str) -> None:
-    folder = os.environ.get("STORMDECK_SHOTS")
-    if folder:
-        driver.window.grab().save(str(Path(folder) / f"{name}.png"))
 
 
 def test_the_plain_and_the_sharpened_run_stand_side_by_side(driver: Driver) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from engine.jobs import export
 from engine.jobs.models import describe
 from engine.jobs.scope import Scope
 from engine.radar.packed import unpacked
-from tests.app.driver import Driver, Key, opened_window
+from tests.app.driver import Driver, Key, opened_window, shot
 from tests.app.storms import tiny_sequence
 
 LEADS = 3
@@ -32,12 +31,6 @@ def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     settings.values.forecaster, settings.values.lead_times, settings.values.inputs = "rover-nonlinear", LEADS, 3
     with opened_window(qtbot, settings) as hand:
         yield hand
-
-
-def shot(driver: Driver, name: str) -> None:
-    folder = os.environ.get("STORMDECK_SHOTS")
-    if folder:
-        driver.window.grab().save(str(Path(folder) / f"{name}.png"))
 
 
 def refine(driver: Driver, name: str = "flow-interpolation") -> None:
