@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.errors import WrongUsage
 from engine.losses.balanced import CLASS_EDGES_MM_H, Balanced
+from engine.losses.differential_divergence import DifferentialDivergence
 from engine.losses.exceedance import Exceedance
 from engine.losses.focal import Focal
 from engine.losses.frames import FrameLoss, Pixels
@@ -47,6 +48,7 @@ LOSSES: dict[str, Callable[[Wish], FrameLoss]] = {
     "b-mse": lambda wish: _balanced(wish, 2),
     "b-mae": lambda wish: _balanced(wish, 1),
     "gdl": lambda wish: GDL(wish.pixels or "sum"),
+    "differential-divergence": lambda wish: DifferentialDivergence(pixels=wish.pixels or "sum"),
     "ssim": lambda wish: SSIM(pixels=wish.pixels or "mean"),
     "exceedance": _exceedance,
 }

@@ -63,6 +63,8 @@ PUBLISHED: dict[str, Published] = {
                          "Table 15 prints others.", others={"Table 15 read literally": 12_780_409}),
     "trajgru": Published(BENCHMARK, _TRAJ, note="Nothing is printed. Channels of the released configuration; "
                          "Table 16 prints others.", others={"Table 16 read literally": 11_178_981}),
+    "convlstm": Published(BENCHMARK, "as ConvGRU, with the LSTM's second memory", note="The paper has the structure "
+                          "with ConvGRU and TrajGRU only; here ConvLSTM stands in it, with 3 x 3 kernels."),
     "convgru-mnist-k3d2": Published(BENCHMARK, _MNIST, "2.84 M", False, _SWAPPED.format("TrajGRU L5", "2.60 M")),
     "convgru-mnist-k5": Published(BENCHMARK, _MNIST, "4.77 M", True),
     "convgru-mnist-k7": Published(BENCHMARK, _MNIST, "8.01 M", True),
@@ -71,6 +73,8 @@ PUBLISHED: dict[str, Published] = {
     "trajgru-mnist-l13": Published(BENCHMARK, _MNIST, "4.00 M", True),
     "trajgru-mnist-l17": Published(BENCHMARK, _MNIST, "4.77 M", False, "A copy of the figure of ConvGRU K5-D1: four "
                                    "more links must add the same 579 120 as from L5 to L9. 4.58 M is meant."),
+    "convlstm-mnist": Published(BENCHMARK, _MNIST, note="Not in Table 1: ConvLSTM with 3 x 3 kernels in the structure "
+                                "of Table 9."),
     "dfn": Published(BENCHMARK, "one filter for every pixel: shows where rain comes from",
                      note="The paper has this network for moving digits only; here the encoder-forecaster of HKO-7 "
                           "carries the same head."),

@@ -173,10 +173,3 @@ class SimVP(nn.Module):
         moved = self.translator(coded.reshape(batch, -1, *coded.shape[-2:])).reshape(coded.shape)
         out = self.head(self.leave(self.up(moved) + early))
         return torch.as_tensor(out).reshape(batch, count, 1, height, width)
-
-
-def divergence_penalty(forecast: Tensor, truth: Tensor, temperature: float = 0.1) -> Tensor:
-    """TAU's differential divergence: mean KL between softmaxed frame differences; (B, T, C, H, W) each, T > 2."""
-    steps = [(frames[:, 1:] - frames[:, :-1]).flatten(2) / temperature for frames in (forecast, truth)]
-    predicted, observed = (torch.log_softmax(step, dim=-1) for step in steps)
-    return torch.as_tensor((predicted.exp() * (predicted - observed)).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.errors import WrongUsage
 from engine.losses.adversarial import adversarial_loss, discriminator_loss
 from engine.losses.balanced import CLASS_EDGES_MM_H, Balanced, balance
 from engine.losses.db_rnn import LAMBDA_DEBLURRED, LAMBDA_FORECAST, db_rnn
+from engine.losses.differential_divergence import DifferentialDivergence
 from engine.losses.exceedance import Exceedance
 from engine.losses.focal import Focal, frame_weights
 from engine.losses.frames import over_frames
@@ -163,6 +165,28 @@ def test_ssim_is_that_of_the_verification() -> None:
     for place in np.ndindex(2, 4):
         wanted = images.ssim(truth[place][0].numpy(), forecast[place][0].numpy(), valid[place][0].numpy())
         assert float(found[place]) == pytest.approx(1 - wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("pixels", ["sum", "mean"])
+def test_differential_divergence_by_hand(pixels: Any) -> None:
+    """Three frames of two by two pixels; in the second one pixel was not measured, so that it counts in no change."""
+    truth = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.2, 0.2, 0.5, 0.1], [0.1, 0.4, 0.4, 0.0]]).view(1, 3, 1, 2, 2)
+    forecast = torch.tensor([[0.0, 0.3, 0.3, 0.5], [0.3, 0.1, 0.4, 0.2], [0.2, 0.2, 0.5, 0.1]]).view(1, 3, 1, 2, 2)
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    valid[0, 1, 0, 1, 1] = False
+    wanted = [0.0]
+    for later in (1, 2):
+        parts = []
+        for frames in (forecast, truth):
+            flat = frames[0, :, 0].flatten(1)
+            odds = [math.exp(float(flat[later, k] - flat[later - 1, k]) / 0.1) for k in range(3)]
+            parts.append([o / sum(odds) for o in odds])
+        divergence = sum(p * math.log(p / q) for p, q in zip(*parts, strict=True))
+        wanted.append(divergence / (3 if pixels == "mean" else 1) * 3 / 2)
+    found = DifferentialDivergence(pixels=pixels)(forecast, truth, valid)
+    assert found[0].tolist() == pytest.approx(wanted, rel=1e-4)
+    assert float(over_frames(found)) == pytest.approx(sum(wanted) / 3, rel=1e-4)
+    assert not DifferentialDivergence()(forecast[:, :2], truth[:, :2], valid[:, :2]).any()
 
 
 def test_exceedance_by_hand() -> None:

@@ -54,6 +54,25 @@ def test_cells_alone(cell: str, hidden: int, index: int, count: int) -> None:
     assert parameter_count(cell_class(cell)(hidden, hidden, Place(index))) == count
 
 
+def test_an_encoder_forecaster_of_lstms_by_hand() -> None:
+    """Layer by layer from the tables of the benchmark paper's structure, (inputs, outputs, kernel, bias)."""
+    def convolution(inputs: int, outputs: int, kernel: int, bias: bool = True) -> int:
+        return inputs * outputs * kernel**2 + bias * outputs
+
+    def lstm(inputs: int, hidden: int) -> int:
+        return convolution(hidden, 4 * hidden, 3) + (convolution(inputs, 4 * hidden, 3) if inputs else 0)
+
+    large = (convolution(4, 8, 7) + lstm(8, 64) + convolution(64, 192, 5) + lstm(192, 192) + convolution(192, 192, 3)
+             + lstm(192, 192) + lstm(0, 192) + convolution(192, 192, 4, False) + lstm(192, 192)
+             + convolution(192, 192, 5, False) + lstm(192, 64)
+             + convolution(64, 8, 7, False) + convolution(8, 8, 3) + convolution(8, 1, 1))
+    digits = (convolution(4, 16, 3) + lstm(16, 64) + convolution(64, 96, 3) + lstm(96, 96) + convolution(96, 96, 3)
+              + lstm(96, 96) + lstm(0, 96) + convolution(96, 96, 4, False) + lstm(96, 96)
+              + convolution(96, 96, 4, False) + lstm(96, 64)
+              + convolution(64, 16, 3, False) + convolution(16, 16, 3) + convolution(16, 1, 1))
+    assert (ZOO["convlstm"].parameters, ZOO["convlstm-mnist"].parameters) == (large, digits)
+
+
 def test_what_the_reference_of_predrnn_plus_allocates() -> None:
     """A highway in every cell, of which one runs: 789 913. We allocate the one."""
     idle = 5 * parameter_count(GradientHighway(24))

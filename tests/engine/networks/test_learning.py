@@ -28,7 +28,7 @@ SMALL = {
        for cell in CELLS},
     **{f"encoder-forecaster {cell}": Configuration("encoder-forecaster", cell, "moving-mnist", inputs=3, leads=2,
                                                    cell_options=OPTIONS.get(cell, {}))
-       for cell in ("convgru", "trajgru")},
+       for cell in ("convgru", "trajgru", "convlstm")},
     "dfn": Configuration("encoder-forecaster", "convgru", "moving-mnist", inputs=3, leads=2,
                          options={"local_filter": 5}),
     **{translator: Configuration("simvp", inputs=3, leads=3, options={

@@ -31,6 +31,7 @@ TABLE: dict[str, tuple[int, str | None, bool | None]] = {
     "trajgru-mnist-l17": (4_579_517, "4.77", False), "dfn-mnist": (4_825_648, "4.83", True),
     "cnn3d-mnist": (32_522_561, "32.52", True), "cnn2d-mnist": (29_073_880, "29.06", False),
     "convgru": (13_649_081, None, None), "trajgru": (12_150_053, None, None),
+    "convlstm": (12_229_881, None, None), "convlstm-mnist": (3_324_593, None, None),
     "cnn2d": (57_386_062, None, None), "cnn3d": (66_422_569, None, None),
     "stacked-convlstm": (886_465, "0.89", True), "stacked-trajgru": (1_057_213, "1.06", True),
     "stacked-predrnn": (1_797_505, "1.80", True), "stacked-mim": (3_680_833, "3.68", True),
