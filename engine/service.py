@@ -1,9 +1,9 @@
 """The engine's threads: jobs by priority, progress, cancel, results one by one, errors as values.
 
-Work is done in lanes. The device lane is the engine thread proper: it alone touches the accelerator and runs
-forecasts. Lighter lanes keep the window fed while it works: files (scan, export), display (decode, colour, contour)
-and scores (what takes longer than a picture may wait). Each lane is one thread with one queue, so jobs of a lane
-never overlap.
+Work is done in lanes. The device lane is the engine thread proper, which runs forecasts. Lighter lanes keep the window
+fed while it works: files (scan, export), display (decode, colour, contour), scores (what takes longer than a picture
+may wait) and runs (training processes are looked at). In the lane learning a copy of a network learns from new frames,
+on the same device and with nothing shared. Each lane is one thread with one queue, so jobs of a lane never overlap.
 
 Requests and events can be pickled and the only callback is ``deliver``; the same interface can therefore stand
 in front of a child process.
@@ -29,7 +29,7 @@ from engine.jobs.scope import Scope
 log = logging.getLogger(__name__)
 
 DEFAULT_LANE = "device"
-LANES = (DEFAULT_LANE, "files", "display", "scores")
+LANES = (DEFAULT_LANE, "files", "display", "scores", "runs", "learning")
 JOIN_SECONDS = 5.0
 
 

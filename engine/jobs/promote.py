@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from engine.errors import UnreadableInput, WrongUsage
+from engine import catalogue
+from engine.errors import UnreadableInput, UnwritableOutput, WrongUsage
 from engine.jobs.events import Event, Finished, Started
+from engine.jobs.models import KINDS as MODEL_KINDS
 from engine.jobs.scope import Scope
 from engine.jobs.train import settled
 from engine.jobs.weights import user_folder
@@ -30,26 +31,48 @@ class PromoteRequest:
 
 
 def run(request: PromoteRequest, scope: Scope) -> Iterator[Event]:
-    """Finished.result: weights, model, step, scores. Raises UnreadableInput, NotEnoughInput, WrongUsage."""
+    """Finished.result: weights, model, used_as, step, scores, older (weights that
+    were used before, set aside). Raises UnreadableInput, NotEnoughInput, WrongUsage."""
     from engine.training.preparation import preparation
     from engine.training.publish import publish
-    from engine.training.recipe import recipe_of
-    from engine.training.start import RECIPE_FILE, data
+    from engine.training.recipe import read_recipe
+    from engine.training.start import RECIPE_FILE, sources
 
     yield Started()
     try:
-        recipe = recipe_of(_spoken(json.loads((request.run / RECIPE_FILE).read_text(encoding="utf-8"))))
-    except (OSError, ValueError) as problem:
+        recipe = read_recipe(request.run / RECIPE_FILE)
+    except UnreadableInput as problem:
         raise UnreadableInput(request.run, "no training run lies there", tried="a training run") from problem
     source = checkpoint_file(request)
     scope.progress(None, "reading the packs")
-    found = data(recipe)
-    target = request.output or user_folder() / f"{recipe.title}.safetensors"
+    learn, check = sources(recipe)
+    model = usable_name(recipe.title, recipe.model.name)
+    target = request.output or user_folder() / f"{model}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
-    settle = partial(settled, recipe=recipe, check=found.check, preparation=preparation(recipe.data))
-    header = publish(source, target, recipe, found.learn.about(), request.weaknesses, settle)
-    yield Finished({"weights": str(target), "model": recipe.title, "step": header.card.steps,
-                    "scores": header.card.scores})
+    older = _set_aside(target) if request.output is None else None
+    settle = partial(settled, recipe=recipe, check=check, preparation=preparation(recipe.data))
+    header = publish(source, target, recipe, learn.about(), request.weaknesses, settle)
+    yield Finished({"weights": str(target), "model": recipe.title, "used_as": model, "step": header.card.steps,
+                    "scores": header.card.scores, "older": None if older is None else str(older)})
+
+
+def _set_aside(target: Path) -> Path | None:
+    """A copy of the weights that were used so far, of which the newest one is kept. Raises UnwritableOutput."""
+    if not target.is_file():
+        return None
+    older = target.with_suffix(".before")
+    try:
+        shutil.copyfile(target, older)
+    except OSError as problem:
+        raise UnwritableOutput(older, problem.strerror or str(problem)) from problem
+    return older
+
+
+def usable_name(title: str, model: str) -> str:
+    """Under which forecasts look for the weights: a recipe may give a smaller or larger network of a model a title of
+    its own that no list has; its file says how it is built, so that it serves as the model itself."""
+    known = {row.name for kind in MODEL_KINDS for row in catalogue.rows(kind)}
+    return title if title in known or model not in known else model
 
 
 def checkpoint_file(request: PromoteRequest) -> Path:
@@ -63,10 +86,3 @@ def checkpoint_file(request: PromoteRequest) -> Path:
     if not kept:
         raise WrongUsage(f"{request.run} has no checkpoint yet.")
     return kept[-1][1]
-
-
-def _spoken(table: Any) -> Any:
-    """Without what is None: a recipe does not say it."""
-    if isinstance(table, dict):
-        return {key: _spoken(value) for key, value in table.items() if value is not None}
-    return [_spoken(value) for value in table] if isinstance(table, list) else table

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import resources
 from engine import device
-from engine.errors import UnwritableOutput, WrongUsage
+from engine.errors import Cancelled, UnwritableOutput, WrongUsage
 from engine.jobs.events import Event, Finished, SampleShown, Started, TrainingStep, TrainingValidated, Warned
 from engine.jobs.scope import Scope
+from engine.jobs.training_list import remember
+from engine.training.status import DONE, STOP, STOPPED, AskedToken, Desk
 
 if TYPE_CHECKING:
+    from engine.training.data import Share
+    from engine.training.kept_samples import Samples
     from engine.training.loop import Training
     from engine.training.preparation import Preparation
     from engine.training.recipe import Recipe
@@ -29,9 +33,9 @@ CURVES_FILE = "curves.jsonl"
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """recipe: a file, or the name of one that ships. packs: instead of the recipe's. output: the run's folder, beside
-    the recipe's name in the current one if None. start_from: a weight file to begin with. steps, seed, workers: instead
-    of the recipe's."""
+    """recipe: a file, the name of one that ships, or the folder of a run that has its own. packs: instead of the
+    recipe's. output: the run's folder, beside the recipe's name in the current one if None. start_from: a weight file
+    to begin with. steps, seed, workers: instead of the recipe's."""
 
     recipe: str
     packs: tuple[Path, ...] = ()
@@ -50,9 +54,13 @@ def shipped() -> dict[str, Path]:
 
 
 def recipe_file(wish: str) -> Path:
-    """Raises WrongUsage where there is neither such a file nor such a recipe."""
+    """Raises WrongUsage where there is neither such a file or run nor such a recipe."""
+    from engine.training.start import RECIPE_FILE
+
     path = Path(wish)
-    if path.suffix == ".toml" or path.exists():
+    if (path / RECIPE_FILE).is_file():
+        return path / RECIPE_FILE
+    if path.suffix in (".toml", ".json") or path.exists():
         return path
     known = shipped()
     if wish not in known:
@@ -65,31 +73,87 @@ def run(request: TrainRequest, scope: Scope) -> Iterator[Event]:
     epochs, best, scores, sampling, device, seconds.
 
     Raises UnreadableInput, WrongUsage, NotEnoughInput, Diverged, UnwritableOutput, Cancelled; a run that was cancelled
-    goes on where it stopped with ``resume``.
+    goes on where it stopped with ``resume``. What :mod:`engine.training.status` asks for is done: to pause is to be
+    cancelled, to stop is to end here with the weights that there are.
     """
     yield Started()
-    from engine.training.board import Board
     from engine.training.share import joined
-    from engine.training.start import data, run_of
 
     recipe = told(request)
-    folder = request.output or Path(f"{recipe.title}-run")
+    folder = folder_of(request, recipe)
     with joined(device.choose(request.device)) as (share, chosen):
-        scope.progress(0.0, "reading the packs")
-        found = data(recipe)
-        training = run_of(recipe, found, folder, device=chosen, share=share, token=scope.token, resume=request.resume)
-        step, writes = training.progress.step, share.rank == 0
-        with Curves(folder, step, writes) as curves, Board(folder / "tensorboard", step, writes) as board:
-            if board.note:
-                yield Warned(board.note)
+        made = _claimed(folder, recipe, request.resume, writes=share.rank == 0)
+        if share.rank:
+            yield from _trained(request, recipe, folder, share, chosen, scope, None)
+            return
+        with Desk(folder, recipe.title, chosen, made) as desk:
+            remember(folder)
+            yield from _trained(request, recipe, folder, share, chosen, scope, desk)
+
+
+def folder_of(request: TrainRequest, recipe: Recipe) -> Path:
+    """A run that is named itself goes on in its own folder."""
+    named = Path(request.recipe)
+    return request.output or (named if named.is_dir() else Path(f"{recipe.title}-run"))
+
+
+def _claimed(folder: Path, recipe: Recipe, resume: bool, writes: bool) -> bool:
+    """Whether the folder was made for this run. Raises WrongUsage, NotEnoughInput, UnwritableOutput."""
+    from engine.training.start import claim
+
+    new = not folder.exists()
+    try:
+        claim(folder, recipe, resume=resume, writes=False)
+    except OSError as problem:
+        raise UnwritableOutput(folder, problem.strerror or str(problem)) from problem
+    return new and writes
+
+
+def _trained(request: TrainRequest, recipe: Recipe, folder: Path, share: Share, chosen: str, scope: Scope,
+             desk: Desk | None) -> Iterator[Event]:
+    """desk: of the first of several processes."""
+    from engine.training.board import Board
+    from engine.training.kept_samples import Samples
+    from engine.training.start import data, run_of
+
+    scope.progress(0.0, "reading the packs")
+    found = data(recipe)
+    token = desk.token(scope.token) if desk is not None else scope.token
+    training = run_of(recipe, found, folder, device=chosen, share=share, token=token, resume=request.resume)
+    step, writes = training.progress.step, desk is not None
+    if desk is not None:
+        desk.step(step, training.steps, training.order.epoch(step))
+    samples = Samples(folder, training.preparation, recipe.data.leads) if writes else None
+    state = DONE
+    with Curves(folder, step, writes) as curves, Board(folder / "tensorboard", step, writes) as board:
+        if board.note:
+            yield Warned(board.note)
+        try:
             for told_now in training.run():
                 curves.add(told_now)
                 board.add(told_now)
+                _keep(told_now, samples, desk)
                 yield from _events(told_now, scope)
-        if share.rank == 0:
-            yield Finished(_result(training, found, folder, chosen))
-        else:
-            yield Finished({})
+        except Cancelled:
+            if not isinstance(token, AskedToken) or token.wish != STOP:
+                raise
+            state = STOPPED
+    if desk is None:
+        yield Finished({})
+        return
+    result = _result(training, found, folder, chosen)
+    desk.ended(state, result["weights"])
+    yield Finished({**result, "stopped": state == STOPPED})
+
+
+def _keep(said: Told, samples: Samples | None, desk: Desk | None) -> None:
+    """For those who watch."""
+    from engine.training.told import SampleForecast, StepDone
+
+    if isinstance(said, StepDone) and desk is not None:
+        desk.step(said.step, said.steps, said.epoch)
+    elif isinstance(said, SampleForecast) and samples is not None:
+        samples.add(said)
 
 
 def told(request: TrainRequest) -> Recipe:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -89,6 +90,10 @@ class Training:
         except Cancelled:
             self.optimiser.zero_grad()
             yield from self._save()
+            raise
+        except GeneratorExit:  # whoever listens was cancelled between two words
+            for _ in self._save():
+                pass
             raise
 
     def _greeting(self) -> Iterator[Told]:
@@ -211,7 +216,7 @@ class Training:
         with torch.no_grad():
             for batch in fixed_batches(self.check, self.recipe, self.preparation, self.share):
                 self.token.check()
-                sample = self._score(on_device(batch, self.device), found) or sample
+                sample = _rainier(sample, self._score(on_device(batch, self.device), found))
         if self.share.world > 1:
             found.gathered()
         return found.document(), sample
@@ -229,8 +234,10 @@ class Training:
         found.add(self.recipe.title, forecast, truth, valid)
         if last is not None:
             found.add(validation.PERSISTENCE, last, truth, valid)
-        observed = truth[0, :, 0].masked_fill(~valid[0, :, 0], torch.nan)
-        return SampleForecast(self.progress.step, observed.cpu().numpy(), forecast[0, :, 0].float().cpu().numpy())
+        wettest = int((truth * valid).sum(dim=(1, 2, 3, 4)).argmax())
+        observed = truth[wettest, :, 0].masked_fill(~valid[wettest, :, 0], torch.nan)
+        shown = forecast[wettest, :, 0].float()
+        return SampleForecast(self.progress.step, observed.cpu().numpy(), shown.cpu().numpy())
 
     def _save(self) -> Iterator[Told]:
         if self.share.rank != 0:
@@ -270,6 +277,13 @@ class Training:
                                  copy.deepcopy(content["history"]))
 
 
+def _rainier(one: SampleForecast | None, other: SampleForecast | None) -> SampleForecast | None:
+    """The one with more rain, so that there is something to see; always the same one of a validation."""
+    if one is None or other is None:
+        return one or other
+    return other if np.nansum(other.observed) > np.nansum(one.observed) else one
+
+
 def freeze(network: nn.Module, beginnings: tuple[str, ...]) -> None:
     """Parameters whose names begin so are not trained."""
     for name, parameter in network.named_parameters():
@@ -279,8 +293,6 @@ def freeze(network: nn.Module, beginnings: tuple[str, ...]) -> None:
 
 def _mixed(*numbers: int) -> int:
     """A seed of several numbers."""
-    import numpy as np
-
     return int(np.random.SeedSequence([number + 1 for number in numbers]).generate_state(1, np.uint64)[0] >> 1)
 
 

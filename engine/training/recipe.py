@@ -196,11 +196,20 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Raises UnreadableInput where the file is no TOML, WrongUsage where it says something else than it may."""
+    """A TOML file, or the JSON that a run keeps of its own. Raises UnreadableInput where it is neither, WrongUsage
+    where it says something else than it may."""
     try:
-        return recipe_of(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        text = path.read_text(encoding="utf-8")
+        return recipe_of(_spoken(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text))
+    except (OSError, ValueError) as problem:
         raise UnreadableInput(path, str(problem), tried="a training recipe") from problem
+
+
+def _spoken(table: Any) -> Any:
+    """Without what is None: a recipe does not say it."""
+    if isinstance(table, dict):
+        return {key: _spoken(value) for key, value in table.items() if value is not None}
+    return [_spoken(value) for value in table] if isinstance(table, list) else table
 
 
 def recipe_of(table: dict[str, Any]) -> Recipe:

@@ -93,7 +93,7 @@ class Data:
 
 def data(recipe: Recipe) -> Data:
     """Raises UnreadableInput, NotEnoughInput where there is nothing to train on."""
-    learn, validate = _sources(recipe)
+    learn, validate = sources(recipe)
     if len(learn) == 0:
         raise NotEnoughInput("There is no sequence to train on in these packs.", advice="Change the packs' split.")
     wish, chances = recipe.data, None
@@ -103,7 +103,8 @@ def data(recipe: Recipe) -> Data:
     return Data(learn, validate, order, report(chances, len(learn)))
 
 
-def _sources(recipe: Recipe) -> tuple[Source, Source]:
+def sources(recipe: Recipe) -> tuple[Source, Source]:
+    """What is trained on and what is validated on. Raises UnreadableInput."""
     if recipe.data.source == "moving-mnist":
         return _moving_mnist(recipe, "train"), _moving_mnist(recipe, "validation")
     packs = open_packs(recipe.data.packs, recipe.frames)
