@@ -127,9 +127,9 @@ ROWS: tuple[Row, ...] = (
         "engine.deblurrers.yardsticks:ProbabilityMatching", "without learning"),
     Row("deblurrer", "unsharp", "Unsharp masking", "engine.deblurrers.yardsticks:Unsharp", "without learning"),
     Row("deblurrer", "wiener", "Wiener deconvolution", "engine.deblurrers.yardsticks:Wiener", "without learning"),
-    Row("deblurrer", "postcast-small", "PostCast, small", "engine.deblurrers.postcast:PostCastSmall", "diffusion",
-        2_344_033),
-    Row("deblurrer", "postcast", "PostCast", "engine.deblurrers.postcast:PostCast", "diffusion", 552_814_086),
+    Row("deblurrer", "postcast", "PostCast", "engine.deblurrers.postcast:PostCastSmall", "diffusion", 2_183_940),
+    Row("deblurrer", "postcast-paper", "PostCast, the paper's size", "engine.deblurrers.postcast:PostCast",
+        "diffusion", 552_814_086),
 
     Row("downscaler", "trilinear", "Trilinear", "engine.downscalers.interpolation:Trilinear", "interpolation"),
     Row("downscaler", "flow-interpolation", "Along the motion",

@@ -35,7 +35,8 @@ class Settings:
     """steps: how many of the schedule's are done, 0 for all. spread: of the drawn noise; 1 as the paper, 0 draws
     nothing after the start (DDIM). scale, kernel: "fixed" for the paper's ablations (both: model A; scale alone:
     model C). normalisation: the convolution over the number of kernel cells, as it is, or over the kernel's sum.
-    kernel_mean is the paper's, the deviation ours. noised: the blurry field is brought to the step's noise before it
+    kernel_mean is the paper's, the deviation ours. kernel_updates: of the kernel in each step, 1 in the paper; where
+    steps are left out more of them make good for it. noised: the blurry field is brought to the step's noise before it
     is compared, which is not in the paper."""
 
     steps: int = 0
@@ -48,6 +49,7 @@ class Settings:
     kernel_mean: float = 0.6
     kernel_deviation: float = 0.05
     kernel_rate: float = 2e-4
+    kernel_updates: int = 1
     noised: bool = False
 
 
@@ -67,6 +69,23 @@ class Gradients(NamedTuple):
     distance: Tensor
     field: Tensor
     kernel: Tensor
+
+
+class Quadratic(NamedTuple):
+    """w A w - 2 b w + c, w the kernel's cells over its gain. products: A, (B, k k, k k). targets: b, (B, k k)."""
+
+    products: Tensor
+    targets: Tensor
+
+    def gradient(self, kernel: Tensor, gain: Callable[[Tensor], Tensor]) -> Tensor:
+        """(B, k, k), for the kernel."""
+        with torch.enable_grad():
+            kernel = kernel.detach().requires_grad_()
+            cells = (kernel / gain(kernel)[:, None, None]).flatten(1)
+            square = (cells[:, None] @ self.products @ cells[:, :, None])[:, 0, 0] \
+                - 2 * (cells * self.targets).sum(dim=1)
+            (found,) = torch.autograd.grad(square.sum(), kernel)
+        return found
 
 
 class Guided:
@@ -97,18 +116,32 @@ class Guided:
         with torch.no_grad():
             noise = self.denoiser(noisy, self.schedule.steps[step])
         clean = self.schedule.clean(noisy, step, noise).clamp(-1.0, 1.0)
-        found = self.gradients(clean, kernel, self._compared(step))
+        target = self._compared(step)
+        found = self.gradients(clean, kernel, target)
         shift = -self.strength(scale, kernel, step)[:, None, None, None] * found.field
         mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread) + shift
         deviation = self.settings.spread * self.schedule.variance(step) ** 0.5
         field = mean + deviation * self._normal(tuple(mean.shape[1:])) if step else mean
         logarithm = self.log_variance(step)
         if self.settings.kernel == "updated":
-            kernel = kernel - self.kernel_rate(clean, kernel, step)[:, None, None] * found.kernel
+            kernel = self._updated(kernel, clean, target, found, step)
         if self.settings.scale == "auto":
             guided = -scale[:, None, None, None] * found.field
             scale = self.auto_scale(field, mean, noisy, guided, kernel, logarithm, before)
         return field, kernel, scale, logarithm
+
+    def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, found: Gradients, step: int) -> Tensor:
+        """found: the gradients at ``kernel``. Further updates of the step cost next to nothing: the distance is a
+        quadratic form in the kernel's cells, which is made once."""
+        rate = self.kernel_rate(clean, kernel, step)[:, None, None]
+        kernel = kernel - rate * found.kernel
+        if self.settings.kernel_updates == 1:
+            return kernel
+        form = self.quadratic(clean, target)
+        for _ in range(self.settings.kernel_updates - 1):
+            rate = self.kernel_rate(clean, kernel, step)[:, None, None]
+            kernel = kernel - rate * form.gradient(kernel, self.gain)
+        return kernel
 
     # -- the blur
 
@@ -134,6 +167,16 @@ class Guided:
             squares = (((self.blurred((clean + 1) / 2, kernel) - target) * self.known) ** 2).sum(dim=(1, 2, 3))
             for_clean, for_kernel = torch.autograd.grad(squares.sum(), (clean, kernel))
         return Gradients(squares.detach() / self.elements, for_clean / self.elements, for_kernel)
+
+    def quadratic(self, clean: Tensor, target: Tensor) -> Quadratic:
+        """The sum of squares as it depends on the kernel. clean: in [-1, 1]. target: in [0, 1]."""
+        side, known = self.settings.kernel_side, self.known.flatten(1)
+        products, targets = [], []
+        for field, wanted, counted in zip((clean + 1) / 2, target, known, strict=True):  # one by one: 81 times as large
+            shifted = F.unfold(field[:, None], side, padding=side // 2) * counted  # (C, k k, cells)
+            products.append(torch.bmm(shifted, shifted.transpose(1, 2)).sum(dim=0))
+            targets.append(torch.bmm(shifted, wanted.reshape(len(field), -1, 1)).sum(dim=0)[:, 0])
+        return Quadratic(torch.stack(products), torch.stack(targets))
 
     def _compared(self, step: int) -> Tensor:
         if not self.settings.noised:

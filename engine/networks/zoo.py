@@ -131,15 +131,11 @@ ZOO: dict[str, Entry] = {
     "lpt-qpn": Entry("LPT-QPN", "transformer", 4_636_747, Configuration("lpt-qpn", inputs=5, leads=20)),
 
     # deblurrers: a frame in, the noise in it out
-    "postcast": Entry("PostCast", "diffusion", 552_814_086,
+    "postcast": Entry("PostCast", "diffusion", 2_183_940,
                       Configuration("diffusion-unet", inputs=1, leads=1,
-                                    options={"channels_in": 3, "channels_out": 6})),
-    "postcast-small": Entry("PostCast, small", "diffusion", 2_344_033,
+                                    options={"base": 32, "multipliers": (1, 1, 2, 3), "blocks": 1, "attention": (),
+                                             "groups": 8, "fold": 2, "velocity": True})),
+    "postcast-paper": Entry("PostCast, the paper's size", "diffusion", 552_814_086,
                             Configuration("diffusion-unet", inputs=1, leads=1,
-                                          options={"base": 24, "multipliers": (1, 2, 3, 4), "blocks": 1,
-                                                   "attention": (), "groups": 8})),
-    "postcast-compact": Entry("PostCast, compact", "diffusion", 2_183_940,
-                              Configuration("diffusion-unet", inputs=1, leads=1,
-                                            options={"base": 32, "multipliers": (1, 1, 2, 3), "blocks": 1,
-                                                     "attention": (), "groups": 8, "fold": 2, "velocity": True})),
+                                          options={"channels_in": 3, "channels_out": 6})),
 }

@@ -17,13 +17,17 @@ from engine.training.recipe import DataPart
 class Noising(Preparation):
     """Inputs: a frame of the sequence, drawn at random, in [-1, 1] (no data as no rain) with noise of a step that is
     drawn too, (C, H, W), and that step. Targets: the noise, (C, 1, H, W): its channels stand where others have lead
-    times. channels: of the network; the frame is the same in all, the noise is not. steps: of the linear schedule."""
+    times. channels: of the network; the frame is the same in all, the noise is not. steps: of the linear schedule.
+    weighting: "noise" counts the noise alike at all steps (the papers'); "velocity" counts it by one over the signal's
+    share, which is the error of the velocity and cares for the steps where hardly anything but noise is left."""
 
-    def __init__(self, data: DataPart, channels: int = 1, steps: int = 1000) -> None:
+    def __init__(self, data: DataPart, channels: int = 1, steps: int = 1000, weighting: str = "noise") -> None:
         super().__init__(data)
         if channels < 1 or steps < 2:
             raise WrongUsage("Noising needs at least one channel and two steps.")
-        self.channels, self.schedule = channels, Schedule.linear(steps)
+        if weighting not in ("noise", "velocity"):
+            raise WrongUsage(f"Noising is weighted by noise or velocity, not by '{weighting}'.")
+        self.channels, self.schedule, self.weighting = channels, Schedule.linear(steps), weighting
 
     def prepare(self, sample: Sample, draw: np.random.Generator) -> Example:
         codes = sample.codes[int(draw.integers(len(sample.codes)))]
@@ -42,7 +46,14 @@ class Noising(Preparation):
 
     def taught(self, network: nn.Module, batch: Example, teaching: Teaching) -> Taught:
         noisy, step = batch.inputs
-        return Taught([network(noisy, step)[:, :, None]], batch.targets, batch.valid)
+        weight = self._weight(step).to(noisy)[:, None, None, None, None]
+        return Taught([weight * network(noisy, step)[:, :, None]], weight * batch.targets, batch.valid)
+
+    def _weight(self, step: Tensor) -> Tensor:
+        """(B,) of the noise, before it is squared."""
+        if self.weighting == "noise":
+            return torch.ones(len(step))
+        return torch.from_numpy(self.schedule.signal)[step.cpu()].rsqrt()
 
     def forecast(self, taught: Taught) -> Tensor | None:
         """Noise is no forecast; validation goes by the loss."""

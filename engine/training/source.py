@@ -77,8 +77,9 @@ def code_of_rain(rain_rate: float, sample: Sample) -> int:
     return int(np.clip(np.ceil((dbz - PIXEL_DBZ_MIN) / PIXEL_DBZ_RANGE * top), 1, top))
 
 
-def open_packs(paths: tuple[str, ...], length: int) -> tuple[Pack, ...]:
-    """Raises UnreadableInput, NotEnoughInput where a pack's sequences are too short or packs do not go together."""
+def open_packs(paths: tuple[str, ...], length: int, motion: bool = True) -> tuple[Pack, ...]:
+    """Raises UnreadableInput, NotEnoughInput where a pack's sequences are too short or packs do not go together.
+    motion: whether it is learned; if not, packs go together whatever their step and pixels."""
     if not paths:
         raise WrongUsage("There is no pack to train on.", advice="Name one with --pack, or in the recipe.")
     packs = tuple(Pack(Path(path)) for path in paths)
@@ -90,7 +91,7 @@ def open_packs(paths: tuple[str, ...], length: int) -> tuple[Pack, ...]:
         if pack.moving != first.moving:
             raise NotEnoughInput(f"{pack.path}: one of this pack and {first.path} is in the moving frame, one is not.")
         speed = [np.mean(one.pixel_km) / one.step_minutes for one in (first, pack)]
-        if not first.moving and abs(speed[0] / speed[1] - 1) > 0.1:
+        if motion and not first.moving and abs(speed[0] / speed[1] - 1) > 0.1:
             raise NotEnoughInput(
                 f"{pack.path}: storms move another number of pixels per step there than in {first.path} "
                 f"({pack.pixel_km[0]:.3g} km in {pack.step_minutes:g} min against {first.pixel_km[0]:.3g} km in "

@@ -73,6 +73,34 @@ def test_samples_of_a_batch_do_not_meet_and_the_step_matters() -> None:
     assert not torch.allclose(network(field[:1], torch.tensor([11])), alone)
 
 
+def test_folded_cells_and_the_velocity_of_a_fresh_network() -> None:
+    """A fresh network gives nothing inside: as velocity that says the field, shrunk, is the clean one, whose noise
+    follows; a shift by two cells shifts the result."""
+    torch.manual_seed(0)
+    network = DiffusionUNet(1, 1, 8, (1, 2), 1, (), 8, 4, fold=2, velocity=True)
+    assert network.grid_multiple == 4
+    noisy, step = torch.randn(2, 1, 8, 12), torch.tensor([0, 700])
+    share = torch.from_numpy(FULL.signal)[step][:, None, None, None].float()
+    torch.testing.assert_close(network(noisy, step), (1 - share).sqrt() * noisy)
+    told = FULL.clean(noisy[1:], 700, network(noisy, step)[1:])
+    torch.testing.assert_close(told, share[1:].sqrt() * noisy[1:], atol=1e-4, rtol=1e-4)
+
+
+def test_the_velocity_tells_the_clean_field_however_little_of_it_is_left() -> None:
+    class Knows(DiffusionUNet):
+        def forward(self, noisy: Tensor, step: Tensor) -> Tensor:
+            share = torch.from_numpy(FULL.signal)[step][:, None, None, None].float()
+            noise = (noisy - share.sqrt() * truth) / (1 - share).sqrt()
+            return self.noise_of(share.sqrt() * noise - (1 - share).sqrt() * truth, noisy, step)
+
+    truth = torch.rand(1, 1, 8, 8) * 2 - 1
+    network = Knows(1, 1, 8, (1, 2), 1, (), 8, 4, velocity=True)
+    for step in (0, 500, 999):
+        noise = torch.randn(1, 1, 8, 8)
+        noisy = FULL.noised(truth, step, noise)
+        torch.testing.assert_close(network(noisy, torch.tensor([step])), noise, atol=1e-3, rtol=1e-3)
+
+
 def test_the_time_embedding_by_hand() -> None:
     found = sinusoid(torch.tensor([3]), 4)[0]
     expected = [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)]
@@ -121,6 +149,14 @@ def test_field_and_kernel_are_recovered_by_one_who_knows(width: float) -> None:
     assert relative(blurry, truth) > 0.1
     assert relative(run.blurred(field, found.kernel), blurry) < 0.05
     assert relative(found.kernel[0] / 81, kernel) < relative(torch.full((9, 9), 1 / 81), kernel)
+
+
+@pytest.mark.parametrize("width", [1.0, 1.5, 2.5])
+def test_the_steps_that_ship_are_enough_for_the_kernel(width: float) -> None:
+    truth, blurry, _ = scene(96, width)
+    run = guided(oracle(truth), blurry, PostCastSmall(Path("none")).sampling())
+    found = last(run)
+    assert relative(run.blurred((found.field + 1) / 2, found.kernel), blurry) < 0.05
 
 
 def test_the_papers_kernel_rate_finds_the_strength_of_a_blur_and_not_its_shape() -> None:
@@ -212,6 +248,18 @@ def test_gradients_are_those_of_differences() -> None:
     assert float(found.kernel[0, 1, 2]) == pytest.approx(42 * float(slope), rel=1e-4)  # of the sum, not the mean
 
 
+@pytest.mark.parametrize("normalisation", ["mean", "none", "sum"])
+def test_the_quadratic_form_in_the_kernel_has_the_gradient_of_the_convolution(normalisation: str) -> None:
+    draw = torch.Generator().manual_seed(4)
+    clean = torch.rand((2, 3, 12, 9), generator=draw, dtype=torch.float64) * 2 - 1
+    kernel, target = (torch.rand(shape, generator=draw, dtype=torch.float64) for shape in ((2, 5, 5), clean.shape))
+    known = (torch.rand((2, 1, 12, 9), generator=draw) > 0.3).double()
+    settings = Settings(kernel_side=5, normalisation=normalisation)  # type: ignore[arg-type]
+    run = Guided(oracle(clean), target, known, settings, [draw, draw])
+    found = run.quadratic(clean, target).gradient(kernel, run.gain)
+    torch.testing.assert_close(found, run.gradients(clean, kernel, target).kernel)
+
+
 def test_ablations_keep_what_they_fix() -> None:
     truth, blurry, _ = scene(64, 1.5)
     for scale, kernel in (("fixed", "fixed"), ("fixed", "updated"), ("auto", "updated")):
@@ -245,8 +293,8 @@ def test_a_batch_is_as_its_samples_alone() -> None:
 @pytest.fixture
 def weight_file(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    file = tmp_path / "postcast-small.safetensors"
-    save(file, build(TINY), Header("postcast-small", TINY, 5.0, 1.0))
+    file = tmp_path / "postcast.safetensors"
+    save(file, build(TINY), Header("postcast", TINY, 5.0, 1.0))
     return file
 
 
@@ -325,5 +373,5 @@ def test_final_options() -> None:
             paper.kernel_side, paper.kernel_mean, paper.kernel_rate, paper.noised) == (
         0, 1.0, "auto", "updated", "mean", 3500.0, 9, 0.6, 2e-4, False)
     assert (small.steps, small.spread, small.kernel_rate) == (25, 0.0, 2e-2)
-    assert ZOO["postcast"].configuration.options == {"channels_in": 3, "channels_out": 6}
+    assert ZOO["postcast-paper"].configuration.options == {"channels_in": 3, "channels_out": 6}
     assert (PostCast(Path("none")).at_once("cpu"), PostCast(Path("none")).at_once("cuda")) == (1, 0)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.commands import run as command
+from engine.errors import WrongUsage
 from engine.jobs import weights
 from engine.jobs.events import FrameReady
 from engine.jobs.forecast import ForecastRequest
@@ -52,6 +53,28 @@ def test_the_noisy_field_is_the_frame_and_the_noise_that_is_asked_for() -> None:
     assert abs(float(clean[0, 0, 0]) + 1.0) < 0.02  # no data goes in as no rain, and does not count
     assert not example.valid[:, :, :2].any()
     assert example.valid[:, :, 2:].all()
+
+
+def test_counted_by_the_velocity_an_error_of_the_clean_field_weighs_alike_at_all_steps() -> None:
+    """Where the clean field is known up to d, the noise is wrong by sqrt(signal / (1 - signal)) d, the velocity by
+    d / sqrt(1 - signal)."""
+    made = Noising(DATA, weighting="velocity")
+    share = torch.from_numpy(made.schedule.signal)
+    steps = torch.tensor([10, 500, 990])
+    clean, noise = torch.zeros(3, 1, 4, 4, dtype=torch.float64), torch.ones(3, 1, 4, 4, dtype=torch.float64)
+    at = share[steps][:, None, None, None]
+    noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
+
+    class Off(nn.Module):
+        def forward(self, noisy: Tensor, step: Tensor) -> Tensor:
+            return (noisy - at.sqrt() * 0.1) / (1 - at).sqrt()
+
+    example = Example((noisy, steps), noise[:, :, None], torch.ones(3, 1, 1, 4, 4, dtype=torch.bool))
+    taught = made.taught(Off(), example, Teaching())
+    error = (taught.readouts[0] - taught.truth).flatten(1)
+    torch.testing.assert_close(error, (-0.1 / (1 - share[steps]).sqrt())[:, None].expand_as(error))
+    with pytest.raises(WrongUsage, match="weighted by"):
+        Noising(DATA, weighting="none")
 
 
 def test_samples_are_repeatable_and_steps_differ() -> None:
@@ -103,7 +126,7 @@ def test_from_a_pack_to_a_deblurrer_that_runs(tmp_path: Path, capsys: pytest.Cap
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     pack, recipe, folder = write_pack(tmp_path / "pack.h5"), tmp_path / "tiny.toml", tmp_path / "run"
     recipe.write_text('''[model]
-name = "postcast-small"
+name = "postcast"
 options = {base = 8, multipliers = [1, 2], groups = 4}
 [data]
 inputs = 1
@@ -122,11 +145,11 @@ validate_every = 2
 ''')
     assert command(["train", str(recipe), "--pack", str(pack), "-o", str(folder), "--json"]) == 0
     capsys.readouterr()
-    target = tmp_path / "weights" / "postcast-small.safetensors"
+    target = tmp_path / "weights" / "postcast.safetensors"
     assert command(["promote", str(folder), "-o", str(target), "--json"]) == 0
     assert "step" in json.loads(capsys.readouterr().out)
     monkeypatch.setattr(weights, "folders", lambda: iter([target.parent]))
-    wish = ForecastRequest(sequence(rain, 10), lead_times=1, members=2, deblurrer="postcast-small", device="cpu")
+    wish = ForecastRequest(sequence(rain, 10), lead_times=1, members=2, deblurrer="postcast", device="cpu")
     frame = next(event for event in forecast(wish, Scope()) if isinstance(event, FrameReady))
     assert frame.rain_rate.shape == (2, 24, 24)
     assert np.isnan(frame.rain_rate[:, 0, 0]).all()
