@@ -42,12 +42,13 @@ class Differences(QObject):
         self._bridge.cancel(self._job)
         self._wanted, self._job = None, 0
 
-    def want(self, name: Hashable, predicted: AnyField, sequence: RadarSequence, index: int) -> None:
-        """Asks for a picture unless it is there or on its way."""
+    def want(self, name: Hashable, predicted: AnyField, sequence: RadarSequence, index: int | None,
+             other: AnyField | None = None) -> None:
+        """Asks for a picture unless it is there or on its way: minus ``other``, or minus the frame of that index."""
         if name in self._store or name == self._wanted:
             return
         self._wanted = name
-        request = DifferenceRequest(name, predicted, sequence, index, self._appearance.difference_colours())
+        request = DifferenceRequest(name, predicted, sequence, index, self._appearance.difference_colours(), other)
         self._job = self._bridge.submit("difference", request, self._on_event, key="difference", priority=9)
 
     def _on_event(self, job: int, event: Event) -> None:

@@ -82,6 +82,12 @@ class Forecasting(QObject):
         """Lead times for each step of the archive: those of the run of the predicted pane."""
         return self.shown.parts if self.shown else 1
 
+    def origin(self, run: Run | None) -> Run | None:
+        """The forecast that a sharpened run was made of, None where it is not there or the run is not sharpened."""
+        if run is None or not run.deblurrer or run.downscaler:
+            return None
+        return self._runs.get((run.method, run.reference))
+
     def show(self, forecaster: str) -> None:
         if forecaster != self._shown_name:
             self._shown_name = forecaster
@@ -142,15 +148,28 @@ class Forecasting(QObject):
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
             lead_times=wish.lead_times, deblurrer=wish.deblurrer or None,
             downscaler=wish.downscaler or None, refine=REFINE, device=wish.device,
-            thresholds=wish.thresholds, score=True, compact=True)
+            thresholds=wish.thresholds, score=True, compact=True, before=self._needs_plain(run))
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
-        self._runs.pop((run.forecaster, run.reference), None)
-        self._runs[run.forecaster, run.reference] = run
+        for one in filter(None, (self._plain(run) if request.before else None, run)):
+            self._runs.pop((one.forecaster, one.reference), None)
+            self._runs[one.forecaster, one.reference] = one
         self._by_job[run.job] = run
         self._forget_old()
         self._shown_name = run.forecaster
         self.runs_changed.emit()
         self.shown_changed.emit()
+
+    def _needs_plain(self, run: Run) -> bool:
+        """Whether the forecast as it is before the deblurrer is not there yet."""
+        there = self.origin(run)
+        return bool(run.deblurrer) and not run.downscaler and not (
+            there is not None and there.state == DONE and there.inputs == run.inputs
+            and there.lead_times >= run.lead_times)
+
+    def _plain(self, run: Run) -> Run:
+        """The forecast that a sharpened run is made of; its frames come with those of the sharpened one."""
+        run.plain = Run(*_names(run.method, "", ""), run.reference, run.lead_times, run.inputs, run.method)
+        return run.plain
 
     def cancel(self) -> None:
         """What was computed stays, marked as partial."""
@@ -163,13 +182,17 @@ class Forecasting(QObject):
         if run is None:
             return
         if isinstance(event, Started):
-            run.state = RUNNING
+            for one in filter(None, (run, run.plain)):
+                one.state = RUNNING
             self.runs_changed.emit()
         elif isinstance(event, Progress):
             self.progressed.emit(run, event.fraction, event.text)
         elif isinstance(event, Warned):
             run.notes = (*run.notes, event.text)
             run.marks = tuple(dict.fromkeys((*run.marks, *filter(None, (event.mark,)))))
+            if run.plain is not None and event.kind != "deblurrer":
+                run.plain.notes = (*run.plain.notes, event.text)
+                run.plain.marks = tuple(dict.fromkeys((*run.plain.marks, *filter(None, (event.mark,)))))
             self.runs_changed.emit()
         elif isinstance(event, FrameReady):
             self._take(run, event)
@@ -181,7 +204,10 @@ class Forecasting(QObject):
 
     def _take(self, run: Run, event: FrameReady) -> None:
         shown = _first_member(event.rain_rate)
-        run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, shown) \
+        if run.plain is not None and event.before is not None:
+            run.plain.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time,
+                                                          _first_member(event.before))
+        run.frames[event.lead_index] = RunFrame(event.lead_minutes, event.valid_time, shown, kernel=event.kernel) \
             if event.as_measured is None else \
             RunFrame(event.lead_minutes, event.valid_time, _first_member(event.as_measured), shown, event.grid)
         self.frame_arrived.emit(run, event.lead_index)
@@ -194,10 +220,16 @@ class Forecasting(QObject):
             run.state, run.error = FAILED, event.error
         else:
             run.state = PARTIAL
-        if run.state == PARTIAL and not run.frames and self._runs.get((run.forecaster, run.reference)) is run:
-            del self._runs[run.forecaster, run.reference]
+        if run.plain is not None:
+            run.plain.state = PARTIAL if run.state == FAILED else run.state
+            run.plain.device = run.device
+        for one in filter(None, (run, run.plain)):
+            if one.state == PARTIAL and not one.frames and self._runs.get((one.forecaster, one.reference)) is one:
+                del self._runs[one.forecaster, one.reference]
         if run.outdated and run.frames:
             self._want_scores(run)
+        if run.plain is not None and run.plain.frames:
+            self._want_scores(run.plain)
         self.runs_changed.emit()
         self.run_ended.emit(run)
         if isinstance(event, Failed):

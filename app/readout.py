@@ -13,7 +13,7 @@ from app.theme import tabular
 from app.zr_button import ZRButton
 from engine.radar.units import MARSHALL_PALMER
 
-FIELDS = {"position": "00.00° N  000.00° E", "observed": "pred  100.0 mm/h  -00.0 dBZ",
+FIELDS = {"position": "00.00° N  000.00° E", "observed": "before  100.0 mm/h  -00.0 dBZ",
           "predicted": "pred  100.0 mm/h  -00.0 dBZ", "valid": "valid  00:00 UTC  +0000 min"}
 """Each field of the left side with the widest text it keeps room for."""
 
@@ -55,7 +55,8 @@ class Readout:
         if self._cursor is not None:
             values = self._maps.values_at(*self._cursor)
         self.labels["position"].setText(self._where())
-        self.labels["observed"].setText(f"obs  {wording.rain(values[0], zr)}")
+        left = "before" if self._maps.modes.origin is not None and place and place.lead is not None else "obs"
+        self.labels["observed"].setText(f"{left}  {wording.rain(values[0], zr)}")
         self.labels["predicted"].setText(f"pred  {wording.rain(values[1], zr)}")
         self.labels["valid"].setText(f"valid  {wording.when(place)}" if place else "")
 

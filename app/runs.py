@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.errors import StormdeckError
 from engine.radar.grid import Grid
 from engine.radar.packed import AnyField
@@ -18,13 +21,15 @@ _serials = itertools.count(1)
 @dataclass(frozen=True)
 class RunFrame:
     """One lead time. rain_rate: (ny, nx) float32 mm/h on the archive's grid, NaN = no data; large frames packed.
-    fine: the same after a downscaler, on ``grid``; what is drawn and exported. None without one."""
+    fine: the same after a downscaler, on ``grid``; what is drawn and exported. None without one. kernel: the blur that
+    a deblurrer found in the frame as it was before."""
 
     minutes: float
     time: datetime
     rain_rate: AnyField
     fine: AnyField | None = None
     grid: Grid | None = None
+    kernel: NDArray[np.float32] | None = None
 
     @property
     def drawn(self) -> AnyField:
@@ -61,6 +66,7 @@ class Run:
     notes: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     job: int = 0
+    plain: Run | None = None  # the forecast as it was before the deblurrer, where it comes with this run
     outdated: bool = False  # observations have come while it ran
     serial: int = field(default_factory=lambda: next(_serials))
 

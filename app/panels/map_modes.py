@@ -12,6 +12,7 @@ from app.differences import Differences
 from app.places import Place
 from app.plots.difference_bar import DifferenceBar
 from app.plots.map_pane import MapPane
+from app.runs import Run
 from engine.display.contours import Contour
 from engine.display.difference import LIMITS
 from engine.display.picture import Picture
@@ -37,6 +38,7 @@ class MapModes(QObject):
         self._session = context.session
         self.mode = TWO
         self.difference_shown = False
+        self.before = False
         self.difference = MapPane()
         self.difference.setAccessibleName("Difference map")
         self.difference.hide()
@@ -88,6 +90,19 @@ class MapModes(QObject):
             self.bar.setVisible(shown)
             self._panel.refresh()
             self.changed.emit()
+
+    def set_before(self, on: bool) -> None:
+        """Sharpened forecasts stand beside what they were before, no longer beside the observation."""
+        if on != self.before:
+            self.before = on
+            self._panel.refresh()
+            self.changed.emit()
+
+    @property
+    def origin(self) -> Run | None:
+        """The forecast before it was sharpened, where that is what the one on show is compared with."""
+        forecasting = self._session.forecasting
+        return forecasting.origin(forecasting.shown) if self.before else None
 
     def _arrange(self) -> None:
         observed = {TWO: True, ONE: False, SWIPE: True, BLINK: self._front == 0}[self.mode]
@@ -151,24 +166,28 @@ class MapModes(QObject):
         if not self.difference_shown:
             return
         run, sequence = self._session.shown_run, self._session.sequence
-        name = f"DIFFERENCE {run.forecaster} − observed" if run else "DIFFERENCE"
+        origin = self.origin
+        name = f"DIFFERENCE {run.forecaster} − {'before' if origin else 'observed'}" if run else "DIFFERENCE"
         self._titles = name, wording.when(place)
         message = ""
         if place.lead is None:
             message = "The difference begins with the first lead time."
         elif run is None or place.lead not in run.frames:
             message = "No forecast of this time yet."
-        elif place.frame is None:
+        elif origin is not None and place.lead not in origin.frames:
+            message = wording.why_none(origin, place.lead)
+        elif origin is None and place.frame is None:
             message = "No observation yet"
-        if message or run is None or sequence is None or place.lead is None or place.frame is None:
+        if message or run is None or sequence is None or place.lead is None:
             self._wanted = self._drawn = None
             self._show(None, message)
             return
-        self._wanted = (run.serial, place.lead)
+        self._wanted = (run.serial, place.lead, origin.serial if origin else None)
         if self._differences.get(self._wanted) is not None:
             self._on_difference(self._wanted)
         else:
-            self._differences.want(self._wanted, run.frames[place.lead].rain_rate, sequence, place.frame)
+            other = origin.frames[place.lead].rain_rate if origin else None
+            self._differences.want(self._wanted, run.frames[place.lead].rain_rate, sequence, place.frame, other)
 
     def _on_difference(self, name: Hashable) -> None:
         if name == self._wanted and self.difference_shown:

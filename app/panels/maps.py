@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app import wording
 from app.context import Context
 from app.panels.details import Details
-from app.panels.map_modes import MapModes
+from app.panels.map_modes import SWIPE, MapModes
 from app.places import Place
 from app.plots.colour_bar import ColourBar
 from app.plots.map_pane import MapPane
@@ -29,6 +29,8 @@ NEIGHBOURS = 8
 
 OTHER = ("predicted", "observed")
 """Whose contours a pane shows when they are crossed."""
+BEFORE = ("sharpened", "before")
+"""The same where a forecast stands beside what it was before it was sharpened."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,11 @@ class MapsPanel(QWidget):
 
     def _observed_at(self, place: Place) -> Content:
         right = wording.when(place)
+        origin = self.modes.origin
+        if origin is not None and place.lead is not None:
+            wanted = self._prediction(origin, place.lead)
+            return self._checked(Content(f"BEFORE {origin.forecaster}", right, wanted,
+                                         "" if wanted else wording.why_none(origin, place.lead)))
         if place.frame is not None:
             return self._checked(Content("OBSERVED", right, self._observation(place.frame)))
         text = "No frame at this time (gap)" if place.lead is None else \
@@ -235,6 +242,7 @@ class MapsPanel(QWidget):
     def _neighbours(self) -> list[Wanted]:
         """Frames around the place, nearest first, those ahead before those behind."""
         places, here, run = self._session.places, self._session.position, self._session.shown_run
+        origin = self.modes.origin
         wanted: dict[Hashable, Wanted] = {}
         for distance in range(1, NEIGHBOURS + 1):
             for index in ((here + distance) % len(places), here - distance):
@@ -242,7 +250,11 @@ class MapsPanel(QWidget):
                     continue
                 place = places[index]
                 frame = self._prediction(run, place.lead) if place.lead is not None else None
-                for wish in (frame, self._observation(place.frame) if place.frame is not None else None):
+                if origin is not None and place.lead is not None:
+                    left = self._prediction(origin, place.lead)
+                else:
+                    left = self._observation(place.frame) if place.frame is not None else None
+                for wish in (frame, left):
                     if wish is not None:
                         wanted.setdefault(wish.name, wish)
         return list(wanted.values())
@@ -276,7 +288,7 @@ class MapsPanel(QWidget):
             foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
             own = (*badges, "INTERPOLATED") if self._is_filled(number) else badges
             own = (*own, *self._marks(number))
-            pane.set_badges((*own, f"contours: {OTHER[number]}") if foreign else own)
+            pane.set_badges((*own, f"contours: {self._other(number)}") if foreign else own)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
         finest = self._finest(1)
@@ -285,8 +297,15 @@ class MapsPanel(QWidget):
 
     def _marks(self, number: int) -> tuple[str, ...]:
         """What a forecast frame wears because of how its network runs."""
-        run, place = self._session.forecasting.shown, self._session.place
-        return run.marks if number == 1 and run is not None and place is not None and place.lead is not None else ()
+        place, shown = self._session.place, self._session.forecasting.shown
+        if place is None or place.lead is None:
+            return ()
+        runs = (shown,) if number == 1 else (self.modes.origin, shown if self.modes.mode == SWIPE else None)
+        return tuple(dict.fromkeys(mark for run in runs if run is not None for mark in run.marks))
+
+    def _other(self, number: int) -> str:
+        """Whose contours a pane shows when they are crossed."""
+        return OTHER[number] if self.modes.origin is None else BEFORE[number]
 
     def _finest(self, number: int) -> Picture | None:
         """The picture whose contours are drawn: of the finer part where that is all one sees."""

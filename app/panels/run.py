@@ -22,6 +22,7 @@ from app.context import Context
 from app.own_keys import OwnKeys
 from app.panels import model_lists
 from app.panels.recent_scores import RecentScores
+from app.panels.sharpened import SharpenedRow
 from app.runs import Run
 from app.settings import DEVICES
 from engine import catalogue
@@ -68,6 +69,7 @@ class RunPanel(QWidget):
         OwnKeys(self.forecaster, self.deblurrer, self.downscaler, self.reference, self.inputs, self.lead_times,
                 self.device, self.kept)
         self.recent = RecentScores(self.forecaster, context.appearance)
+        self.sharpened = SharpenedRow(context)
         self._lay_out()
         self._fill()
         self._connect()
@@ -107,6 +109,7 @@ class RunPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.status)
+        column.addWidget(self.sharpened)
         column.addWidget(self.kept, 1)
 
     def _fill(self) -> None:

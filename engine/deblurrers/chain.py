@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.deblurrers.protocol import Blurry, Context, Deblurrer, Observation, Options
+from engine.deblurrers.protocol import Blurry, Context, Deblurrer, Observation, Options, Sharpened
 from engine.forecasters.protocol import LeadFrame
 from engine.radar.sequence import Field
 
@@ -63,9 +63,10 @@ def _group(group: list[LeadFrame], deblurrer: Deblurrer, observation: Observatio
         own = replace(options, seed=options.seed + number * _MEMBER_SEED, members=1)
         runs.append(_run(before, leads, deblurrer, observation, own, context, ledger))
     single = group[0].rain_rate.ndim == 2 and len(runs) == 1
-    for lead, fields in zip(leads, zip(*runs, strict=True), strict=True):
+    for frame, members in zip(group, zip(*runs, strict=True), strict=True):
         context.token.check()
-        yield LeadFrame(lead, fields[0] if single else np.stack(fields))
+        fields = [field for field, _ in members]
+        yield LeadFrame(frame.lead_minutes, fields[0] if single else np.stack(fields), frame.rain_rate, members[0][1])
 
 
 def _members(group: list[LeadFrame], deblurrer: Deblurrer, options: Options) -> list[list[Field]]:
@@ -76,24 +77,25 @@ def _members(group: list[LeadFrame], deblurrer: Deblurrer, options: Options) -> 
 
 
 def _run(before: list[Field], leads: tuple[float, ...], deblurrer: Deblurrer, observation: Observation,
-         options: Options, context: Context, ledger: Ledger) -> Iterator[Field]:
-    """Only fields with contrast are shown to the deblurrer."""
+         options: Options, context: Context, ledger: Ledger) -> Iterator[tuple[Field, NDArray[np.float32] | None]]:
+    """Each field and the blur found in it. Only fields with contrast are shown to the deblurrer."""
     worth = [k for k, field in enumerate(before) if has_contrast(field)]
-    results: Iterator[Field] = iter(())
+    results: Iterator[Sharpened] = iter(())
     if worth:
         known = np.stack([np.isfinite(before[k]) for k in worth])
         filled = np.stack([np.maximum(np.nan_to_num(before[k], nan=0.0), 0.0) for k in worth]).astype(np.float32)
         blurry = Blurry(filled, known, tuple(leads[k] for k in worth), observation)
-        results = (result.rain_rate for result in deblurrer.sharpen(blurry, options, context))
+        results = deblurrer.sharpen(blurry, options, context)
     for k, field in enumerate(before):
         context.token.check()
         if k not in worth:
-            yield field
+            yield field, None
             continue
-        result, change = ruled(field, next(results))
+        found = next(results)
+        result, change = ruled(field, found.rain_rate)
         if change:
             ledger.rescaled.append((leads[k], change))
-        yield result
+        yield result, found.kernel
 
 
 def has_contrast(field: Field) -> bool:

@@ -149,9 +149,13 @@ class Guided:
         """field: (B, C, H, W); kernel: (B, k, k), the same for all channels; no rain beyond the edges."""
         batch, channels, high, wide = field.shape
         side = kernel.shape[-1]
-        weight = (kernel / self.gain(kernel)[:, None, None]).repeat_interleave(channels, dim=0)[:, None]
+        weight = self.weights(kernel).repeat_interleave(channels, dim=0)[:, None]
         flat = F.conv2d(field.reshape(1, -1, high, wide), weight, padding=side // 2, groups=batch * channels)
         return flat.view_as(field)
+
+    def weights(self, kernel: Tensor) -> Tensor:
+        """(B, k, k) as the convolution has them: a blur that keeps the total has a sum of 1."""
+        return kernel / self.gain(kernel)[:, None, None]
 
     def gain(self, kernel: Tensor) -> Tensor:
         """(B,) by which the plain convolution is divided."""

@@ -72,7 +72,7 @@ class PostCast(Weighted):
         field, kernel = _last(run, context)
         high, wide = blurry.frames.shape[1:]
         unit = ((field.mean(dim=1) + 1) / 2).clamp(0.0, 1.0)[:, :high, :wide].cpu().numpy()
-        for frame, found in zip(unit, kernel.cpu().numpy(), strict=True):
+        for frame, found in zip(unit, run.weights(kernel).cpu().numpy(), strict=True):
             yield Sharpened(rain_rate_of_pixel(frame, zr), np.asarray(found, np.float32))
 
     def _guided(self, unit: NDArray[np.float32], known: NDArray[np.bool_], seed: int, context: Context) -> Guided:

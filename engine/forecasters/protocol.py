@@ -63,10 +63,13 @@ class Context:
 @dataclass(frozen=True)
 class LeadFrame:
     """One lead time. rain_rate: (ny, nx), or (member, ny, nx) for an ensemble; float32 mm/h, NaN = no data.
-    Never written again after it was yielded."""
+    Never written again after it was yielded. After a deblurrer, before: what it was given; kernel: the blur that was
+    found in it, of the first member, None where none was looked for."""
 
     lead_minutes: float
     rain_rate: NDArray[np.float32]
+    before: NDArray[np.float32] | None = None
+    kernel: NDArray[np.float32] | None = None
 
 
 class Forecaster(Protocol):

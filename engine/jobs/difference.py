@@ -1,4 +1,4 @@
-"""Predicted minus observed, prepared for the screen."""
+"""Predicted minus observed, or minus another forecast, prepared for the screen."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ from engine.radar.sequence import RadarSequence
 
 @dataclass(frozen=True)
 class DifferenceRequest:
-    """predicted: (ny, nx) mm/h on the sequence's grid. index: the observed frame. colours: 256 opaque uint32 of
-    :func:`engine.display.difference.difference_colours`. ``name`` comes back with the picture."""
+    """predicted: (ny, nx) mm/h on the sequence's grid. index: the observed frame, unless there is ``other``, a field
+    like ``predicted``. colours: 256 opaque uint32 of :func:`engine.display.difference.difference_colours`. ``name``
+    comes back with the picture."""
 
     name: Hashable
     predicted: AnyField
     sequence: RadarSequence
-    index: int
+    index: int | None
     colours: NDArray[np.uint32]
+    other: AnyField | None = None
 
 
 def run(request: DifferenceRequest, scope: Scope) -> Iterator[Event]:
     """One PictureReady. Raises UnreadableInput if the observed frame cannot be read."""
     scope.token.check()
-    observed = request.sequence.rain_rate(request.index)
-    yield PictureReady(request.name, difference_picture(request.predicted, observed, request.sequence.grid,
+    other = request.other
+    if other is None:
+        assert request.index is not None
+        other = request.sequence.rain_rate(request.index)
+    yield PictureReady(request.name, difference_picture(request.predicted, other, request.sequence.grid,
                                                         request.colours))
     yield Finished()

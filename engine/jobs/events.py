@@ -46,7 +46,8 @@ class ArchiveOpened(Event):
 class FrameReady(Event):
     """A lead time of a forecast. rain_rate as in :class:`engine.forecasters.protocol.LeadFrame`; large frames
     packed where the request asked for that. After a downscaler it lies on ``grid``, and ``as_measured`` holds its
-    means over the archive's cells, which is what scores compare; without one both are None."""
+    means over the archive's cells, which is what scores compare; without one both are None. before, kernel: as in a
+    LeadFrame; the first only where the request asked for it."""
 
     lead_index: int
     lead_minutes: float
@@ -54,6 +55,8 @@ class FrameReady(Event):
     rain_rate: AnyField
     grid: Grid | None = None
     as_measured: AnyField | None = None
+    before: AnyField | None = None
+    kernel: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,11 @@ class SampleShown(Event):
 @dataclass(frozen=True)
 class Warned(Event):
     """Something the user should know, which stops nothing. mark: a few words that the forecast wears on the map
-    because of it."""
+    because of it. kind: of the model it is about, where it is about one of several."""
 
     text: str
     mark: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)

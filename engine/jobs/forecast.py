@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from engine import __version__, device
 from engine.archives import open_archive
@@ -18,6 +19,7 @@ from engine.downscalers.protocol import Factors
 from engine.downscalers.protocol import Options as RefineOptions
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.export.forecast_file import ForecastHeader, ForecastWriter
+from engine.forecasters.neural import NeuralForecaster
 from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
 from engine.jobs import weights
 from engine.jobs.downscale import Refining
@@ -44,8 +46,11 @@ OUT_OF_TRAINING = "NOT AS TRAINED"
 class ForecastRequest:
     """Either an open ``sequence`` or ``paths``. ``at`` or ``index`` name the reference time; the last frame if
     neither does. ``output``: a forecast file to write. ``score``: compare each lead time with the archive.
-    ``compact``: large frames come packed (:mod:`engine.radar.packed`), for callers that keep them all.
-    ``refine``, ``conserve``: what the downscaler makes of a frame (:mod:`engine.downscalers.protocol`)."""
+    ``compact``: large frames come packed (:mod:`engine.radar.packed`), for callers that keep them all. ``before``:
+    sharpened frames come with what they were before.
+    ``refine``, ``conserve``: what the downscaler makes of a frame (:mod:`engine.downscalers.protocol`).
+    ``elevation``: GeoTIFF, NetCDF or GRIB files with fixed fields that it may read. ``network``: with weights that were
+    learnt online, to run instead of the file's."""
 
     sequence: RadarSequence | None = None
     paths: tuple[Path, ...] = ()
@@ -64,8 +69,11 @@ class ForecastRequest:
     score: bool = False
     options: PolarOptions | None = None
     compact: bool = False
+    before: bool = False
     refine: tuple[int, int, int] = (2, 2, 2)
     conserve: bool = False
+    elevation: tuple[Path, ...] = ()
+    network: Any = None
 
 
 def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
@@ -75,17 +83,19 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     """
     began = time.perf_counter()
     _check(request)
-    forecaster, sharpening = weights.forecaster(request.forecaster), Sharpening.wished(request.deblurrer)
+    forecaster, sharpening = made(request), Sharpening.wished(request.deblurrer)
     refining = Refining.wished(request.downscaler, RefineOptions(Factors(*request.refine), request.conserve,
-                                                                   request.seed))
+                                                                   request.seed), request.elevation)
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
     needed = inputs_for(forecaster, sequence, request)
     inputs = gather(sequence, request, needed, scope, getattr(forecaster, "reads_packed", False))
     notes = getattr(forecaster, "notes", None)
-    for note in (*(notes(inputs) if notes else ()), *(sharpening.notes(inputs) if sharpening else ())):
+    for note in notes(inputs) if notes else ():
         yield Warned(note, mark=OUT_OF_TRAINING)
+    for note in sharpening.notes(inputs) if sharpening else ():
+        yield Warned(note, mark=OUT_OF_TRAINING, kind="deblurrer")
     place = device.choose(request.device)
     context = Context(scope.token, scope.progress, place)
     frames = forecaster.run(inputs, Options(request.lead_times, request.members, request.seed), context)
@@ -114,6 +124,16 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
         "device": place,
         "peak_rss_mb": peak_rss_mb(),
     })
+
+
+def made(request: ForecastRequest) -> Forecaster:
+    """The forecaster of a request, with what was learnt online. Raises WrongUsage, NoWeights."""
+    forecaster = weights.forecaster(request.forecaster)
+    if request.network is None:
+        return forecaster
+    if not isinstance(forecaster, NeuralForecaster):
+        raise WrongUsage(f"{request.forecaster} runs no other weights than its own.")
+    return replace(forecaster, network=request.network)
 
 
 def inputs_for(forecaster: Forecaster, sequence: RadarSequence, request: ForecastRequest) -> int:
@@ -201,7 +221,9 @@ def _events(frames: Iterator[LeadFrame], sequence: RadarSequence, inputs: Inputs
         valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
         keep = compacted if request.compact else unpacked
         if refining is None:
-            yield FrameReady(index, frame.lead_minutes, valid, keep(frame.rain_rate))
+            before = keep(frame.before) if request.before and frame.before is not None else None
+            yield FrameReady(index, frame.lead_minutes, valid, keep(frame.rain_rate), before=before,
+                             kernel=frame.kernel)
             scored = frame
         else:
             scored = refining.as_measured(frame)
