@@ -102,16 +102,18 @@ Command = TypeVar("Command", bound=Callable[..., int])
 
 def polar_options(command: Command) -> Command:
     """Adds ``product``, ``height_m`` and ``pixel_km``: how polar data become maps. Other archives ignore them."""
-    default = PolarOptions()
-    for option in (
-            click.option("--pixel-km", type=click.FloatRange(0.05, 20), default=default.pixel_km, show_default=True,
-                         help="Pixel size of maps made from polar data."),
-            click.option("--height-m", type=click.FloatRange(0, 20_000), default=default.height_m,
-                         show_default=True, help="Height of the CAPPI above sea level."),
-            click.option("--product", type=click.Choice(PRODUCTS), default=default.product, show_default=True,
-                         help="The map that polar data give: CAPPI, lowest sweep or column maximum.")):
-        command = option(command)
-    return command
+    pixel = click.option("--pixel-km", type=click.FloatRange(0.05, 20), default=PolarOptions().pixel_km,
+                         show_default=True, help="Pixel size of maps made from polar data.")
+    return polar_map(pixel(command))
+
+
+def polar_map(command: Command) -> Command:
+    """Adds ``product`` and ``height_m``, for commands that have a pixel size of any archive."""
+    height = click.option("--height-m", type=click.FloatRange(0, 20_000), default=PolarOptions().height_m,
+                          show_default=True, help="Polar data: height of the CAPPI above sea level.")
+    product = click.option("--product", type=click.Choice(PRODUCTS), default=PolarOptions().product,
+                           show_default=True, help="Polar data: CAPPI, lowest sweep or column maximum.")
+    return product(height(command))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -159,6 +161,8 @@ def models(as_json: bool) -> int:
 @click.option("--refine", type=Numbers("KY,KX,KT"), default="2,2,2", show_default=True,
               help="Cells along y and x from one, steps from one.")
 @click.option("--conserve", is_flag=True, help="Keep the mean over the cells that come from one.")
+@click.option("--elevation", type=click.Path(path_type=Path), multiple=True,
+              help="GeoTIFF or NetCDF elevation model (or MeteoNet's GRIB) for downscalers that read it.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Forecast file (.nc).")
@@ -166,8 +170,8 @@ def models(as_json: bool) -> int:
 @json_option
 def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, index: int | None,
              inputs: int, lead_times: int, members: int, deblurrer: str | None, downscaler: str | None,
-             refine: tuple[float, float, float], conserve: bool, device: str, seed: int, output: Path, product: str,
-             height_m: float, pixel_km: float, as_json: bool) -> int:
+             refine: tuple[float, float, float], conserve: bool, elevation: tuple[Path, ...], device: str, seed: int,
+             output: Path, product: str, height_m: float, pixel_km: float, as_json: bool) -> int:
     """Forecast from the last frames up to a reference time."""
     from engine.jobs.forecast import ForecastRequest
 
@@ -175,7 +179,7 @@ def forecast(*, paths: tuple[Path, ...], forecaster: str, at: datetime | None, i
         raise WrongUsage("The factors of --refine are whole numbers.")
     request = ForecastRequest(paths=paths, forecaster=forecaster, at=at, index=index, inputs=inputs,
                               lead_times=lead_times, members=members, deblurrer=deblurrer, downscaler=downscaler,
-                              device=device, seed=seed, output=output, conserve=conserve,
+                              device=device, seed=seed, output=output, conserve=conserve, elevation=elevation,
                               refine=(int(refine[0]), int(refine[1]), int(refine[2])),
                               options=PolarOptions(product, height_m, pixel_km))
     return answer("forecast", request, as_json, printing.forecast)
@@ -259,10 +263,7 @@ def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
 @click.option("--zr", type=Numbers("a,b"), help="Another Z-R pair.")
 @click.option("--mask", type=click.Path(path_type=Path), help="An outlier mask, as 'denoise' writes it.")
 @click.option("--clutter-filter", is_flag=True, help="Weak echo becomes none.")
-@click.option("--height-m", type=click.FloatRange(0, 20_000), default=PolarOptions().height_m, show_default=True,
-              help="Polar data: height of the CAPPI above sea level.")
-@click.option("--product", type=click.Choice(PRODUCTS), default=PolarOptions().product, show_default=True,
-              help="Polar data: CAPPI, lowest sweep or column maximum.")
+@polar_map
 @json_option
 def convert(*, paths: tuple[Path, ...], output: Path, crop: tuple[float, float, float, float] | None,
             pixel_km: float | None, crs: str | None, method: Any, step: float | None, fill: str | None,
@@ -280,12 +281,15 @@ def convert(*, paths: tuple[Path, ...], output: Path, crop: tuple[float, float, 
 @cli.command()
 @paths_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the mask is written besides (.npz).")
+@polar_options
 @json_option
-def denoise(*, paths: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
+def denoise(*, paths: tuple[Path, ...], output: Path | None, product: str, height_m: float, pixel_km: float,
+            as_json: bool) -> int:
     """Find the places of an archive that are clutter; the mask is kept and can be switched on in the window."""
     from engine.jobs.denoise import DenoiseRequest
 
-    return answer("denoise", DenoiseRequest(paths, output), as_json, printing.plain)
+    request = DenoiseRequest(paths, output, PolarOptions(product, height_m, pixel_km))
+    return answer("denoise", request, as_json, printing.plain)
 
 
 @cli.command()
@@ -310,11 +314,13 @@ def denoise(*, paths: tuple[Path, ...], output: Path | None, as_json: bool) -> i
               help="Minutes between frames, for --moving-frame only.")
 @click.option("--crop", type=Numbers("W,S,E,N"), help="Degrees of longitude and latitude.")
 @click.option("--pixel-km", type=click.FloatRange(0.01, 100), help="Pixel size, averaged by area if larger.")
+@polar_map
 @json_option
 def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | None, tile: int | None,
          threshold: float, least_rain: float, most_missing: float, bits: str, split: tuple[float, float, float],
          validation_from: datetime | None, test_from: datetime | None, moving_frame: int, step_minutes: float,
-         crop: tuple[float, float, float, float] | None, pixel_km: float | None, as_json: bool) -> int:
+         crop: tuple[float, float, float, float] | None, pixel_km: float | None, product: str, height_m: float,
+         as_json: bool) -> int:
     """Cut archives to sequences for training: each folder is an archive, files that are named belong to one."""
     from engine.jobs.convert import Changes
     from engine.jobs.pack import PackRequest, PackSettings
@@ -325,7 +331,8 @@ def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | No
     settings = PackSettings(length=length, stride=stride, tile=tile, threshold=threshold, least_rain=least_rain,
                             most_missing=most_missing, bits=int(bits), split=split, cuts=cuts,
                             moving=moving_frame, step_minutes=step_minutes)
-    request = PackRequest(paths, output, settings, Changes(crop=crop, pixel_km=pixel_km))
+    request = PackRequest(paths, output, settings, Changes(crop=crop, pixel_km=pixel_km),
+                          PolarOptions(product, height_m))
     return answer("pack", request, as_json, printing.plain)
 
 
@@ -402,12 +409,13 @@ def import_weights(*, checkpoint: Path, model: str, step_minutes: float, pixel_k
               help="For forecasters that draw random numbers or have weights of several seeds.")
 @click.option("--workers", type=click.IntRange(1), help="Share the work among so many processes (Dask).")
 @click.option("--scheduler", help="Share it with the Dask cluster at this address instead.")
+@polar_map
 @json_option
 def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, inputs: int, lead_times: int, every: int,
               thresholds: tuple[float, ...], small_values: bool, paper_outputs: bool, limit: int | None,
               crop: tuple[float, float, float, float] | None, pixel_km: float | None, mask: Path | None,
               work: Path | None, table: tuple[Path, ...], device: str, seeds: tuple[int, ...], workers: int | None,
-              scheduler: str | None, as_json: bool) -> int:
+              scheduler: str | None, product: str, height_m: float, as_json: bool) -> int:
     """The HKO-7 protocol over whole archives (each PATH is one): the same sequences for every forecaster."""
     from engine.jobs.benchmark import BenchmarkRequest
     from engine.jobs.convert import Changes
@@ -416,7 +424,8 @@ def benchmark(*, paths: tuple[Path, ...], forecasters: str, protocol: str, input
         archives=tuple((path,) for path in paths), forecasters=tuple(forecasters.split(",")), protocol=protocol,
         inputs=inputs, lead_times=lead_times, every=every, thresholds=thresholds, small_values=small_values,
         paper_outputs=paper_outputs, device=device, seeds=seeds, work=work, limit=limit, tables=table,
-        changes=Changes(mask=mask, crop=crop, pixel_km=pixel_km), workers=workers, scheduler=scheduler)
+        changes=Changes(mask=mask, crop=crop, pixel_km=pixel_km), workers=workers, scheduler=scheduler,
+        options=PolarOptions(product, height_m))
     return answer("benchmark", request, as_json, printing.benchmark)
 
 

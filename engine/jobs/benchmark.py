@@ -27,6 +27,7 @@ from engine.jobs.convert import Changes
 from engine.jobs.events import Event, Finished, Warned
 from engine.jobs.scope import Scope
 from engine.jobs.verify import check_thresholds
+from engine.radar.gridding import PolarOptions
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import RadarSequence
 from engine.verification.agreement import between_scores
@@ -53,7 +54,8 @@ class BenchmarkRequest:
     or have weights of several seeds run once with each. changes: what is done to each archive first, masks included.
     work: the file that keeps results between runs; a temporary one if None. limit: at most this many sequences of
     each archive. tables: files (.csv, .md, .tex, .json) to write besides. workers: processes of this machine that
-    share the work, none for this one alone; or scheduler: the address of a Dask cluster that does."""
+    share the work, none for this one alone; or scheduler: the address of a Dask cluster that does. options: how
+    polar data become maps."""
 
     archives: tuple[tuple[Path, ...], ...]
     forecasters: tuple[str, ...]
@@ -72,11 +74,12 @@ class BenchmarkRequest:
     tables: tuple[Path, ...] = ()
     workers: int | None = None
     scheduler: str | None = None
+    options: PolarOptions | None = None
 
     @property
     def rules(self) -> Rules:
         return Rules(Setting(self.inputs, self.lead_times, self.every), self.protocol == "online", self.thresholds,
-                     self.small_values, self.paper_outputs, self.device, self.changes, self.limit)
+                     self.small_values, self.paper_outputs, self.device, self.changes, self.limit, self.options)
 
 
 @dataclass(frozen=True)

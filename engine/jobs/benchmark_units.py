@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from engine import catalogue, device
-from engine.archives import open_archive
 from engine.cancel import CancelToken
 from engine.errors import NoWeights
 from engine.forecasters.neural import NeuralForecaster
 from engine.forecasters.protocol import Context, Forecaster, Inputs, LeadFrame, Options
 from engine.jobs import weights
-from engine.jobs.convert import Changes, changed
+from engine.jobs.convert import Changes
+from engine.jobs.convert import opened as archive_opened
 from engine.jobs.online import OnlineForecaster
 from engine.jobs.verify import scored_field
 from engine.radar.gridding import PolarOptions
@@ -36,7 +36,7 @@ from engine.verification.protocol import OnlineModel, Setting, Trial, trials, tr
 @dataclass(frozen=True)
 class Rules:
     """What all pieces of a benchmark share; see :class:`engine.jobs.benchmark.BenchmarkRequest`. limit: at most so
-    many sequences of each archive."""
+    many sequences of each archive. options: how polar data become maps."""
 
     setting: Setting = field(default_factory=Setting)
     online: bool = False
@@ -46,6 +46,7 @@ class Rules:
     device: str = "cpu"
     changes: Changes = field(default_factory=Changes)
     limit: int | None = None
+    options: PolarOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,7 @@ def learns(name: str) -> bool:
 
 def opened(paths: tuple[Path, ...], rules: Rules, token: CancelToken) -> tuple[RadarSequence, list[Trial]]:
     """An archive as the benchmark sees it, and its sequences. Raises UnreadableInput, WrongUsage, Cancelled."""
-    pixel = rules.changes.pixel_km
-    options = None if pixel is None else replace(PolarOptions(), pixel_km=pixel)
-    sequence = changed(open_archive(paths, token=token, options=options), rules.changes)
+    sequence = archive_opened(paths, rules.changes, rules.options, token)
     return sequence, list(trials(sequence, rules.setting))[: rules.limit]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from engine.archives import open_archive
+from engine.archives.opening import Report
+from engine.cancel import CancelToken
 from engine.errors import WrongUsage
 from engine.jobs.events import Event, Finished, Started
 from engine.jobs.info import iso
@@ -39,8 +41,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """output: ends in .nc or .zarr. options: how polar data become maps; at the pixel size of the changes if they
-    name one."""
+    """output: ends in .nc or .zarr. options: how polar data become maps."""
 
     paths: tuple[Path, ...]
     output: Path
@@ -71,6 +72,17 @@ def changed(sequence: RadarSequence, changes: Changes) -> RadarSequence:
     return sequence
 
 
+def opened(paths: Sequence[Path], changes: Changes, options: PolarOptions | None = None,
+           token: CancelToken | None = None, report: Report | None = None) -> RadarSequence:
+    """The archive with all changes; polar data are made into maps at the pixel size of the changes, if they name one.
+
+    Raises UnreadableInput, WrongUsage, NotEnoughInput, Cancelled."""
+    options = options or PolarOptions()
+    options = options if changes.pixel_km is None else replace(options, pixel_km=changes.pixel_km)
+    sequence = open_archive(paths, token=token, report=report, options=options)
+    return changed(sequence, changes)
+
+
 def run(request: ConvertRequest, scope: Scope) -> Iterator[Event]:
     """Finished.result: output, frames, start, end, step_minutes, shape, pixel_km, unit, filled, gaps, skipped.
 
@@ -79,11 +91,7 @@ def run(request: ConvertRequest, scope: Scope) -> Iterator[Event]:
     yield Started()
     if request.output.suffix.lower() not in SUFFIXES:
         raise WrongUsage(f"{request.output.name} must end in {' or '.join(SUFFIXES)}.")
-    pixel = request.changes.pixel_km
-    options = request.options or PolarOptions()
-    options = options if pixel is None else replace(options, pixel_km=pixel)
-    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=options)
-    sequence = changed(sequence, request.changes)
+    sequence = opened(request.paths, request.changes, request.options, scope.token, scope.progress)
     _writer(request.output)(request.output, sequence, _told(request.changes), scope.progress)
     high, wide = sequence.grid.pixel_km
     yield Finished({

@@ -15,6 +15,7 @@ from engine.export.whole import whole_file
 from engine.jobs.events import Event, Finished, Started
 from engine.jobs.scope import Scope
 from engine.radar.denoise import WEAK_DBZ, OutlierMask, load_mask, outlier_mask, weak_rain_rate, write_mask
+from engine.radar.gridding import PolarOptions
 from engine.radar.sequence import RadarSequence
 
 MASK_NAME = "outlier-mask.npz"
@@ -22,10 +23,12 @@ MASK_NAME = "outlier-mask.npz"
 
 @dataclass(frozen=True)
 class DenoiseRequest:
-    """output: where the mask is written besides; the archive's own folder only if the user names it."""
+    """output: where the mask is written besides; the archive's own folder only if the user names it.
+    options: how polar data become maps."""
 
     paths: tuple[Path, ...]
     output: Path | None = None
+    options: PolarOptions | None = None
 
 
 def mask_path(paths: tuple[Path, ...]) -> Path:
@@ -49,7 +52,7 @@ def run(request: DenoiseRequest, scope: Scope) -> Iterator[Event]:
     Raises UnreadableInput, NotEnoughInput, UnwritableOutput, Cancelled; an older mask stays then.
     """
     yield Started()
-    sequence = open_archive(request.paths, token=scope.token, report=scope.progress)
+    sequence = open_archive(request.paths, token=scope.token, report=scope.progress, options=request.options)
     mask = outlier_mask(sequence, scope.progress)
     kept = mask_path(request.paths)
     try:

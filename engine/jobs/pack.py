@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.archives import open_archive
 from engine.errors import NotEnoughInput, UnreadableInput
 from engine.export.whole import whole_file
-from engine.jobs.convert import Changes, changed
+from engine.jobs.convert import Changes, opened
 from engine.jobs.events import Event, Finished, Started, Warned
 from engine.jobs.scope import Scope
-from engine.radar.sequence import RadarSequence
+from engine.radar.gridding import PolarOptions
 from engine.training.packs import SPLITS, Pack, PackSettings, PackWriter, assigned, candidates, check_alike, cut_out
 
 __all__ = ["PackRequest", "PackSettings", "run"]
@@ -21,12 +20,13 @@ __all__ = ["PackRequest", "PackSettings", "run"]
 @dataclass(frozen=True)
 class PackRequest:
     """paths: each folder is an archive; files that are named belong to one. changes: made to
-    each archive before it is cut."""
+    each archive before it is cut. options: how polar data become maps."""
 
     paths: tuple[Path, ...]
     output: Path
     settings: PackSettings
     changes: Changes = field(default_factory=Changes)
+    options: PolarOptions | None = None
 
 
 def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
@@ -36,7 +36,8 @@ def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
     """
     yield Started()
     settings = request.settings
-    sequences = [changed(sequence, request.changes) for sequence in _opened(request.paths, scope)]
+    sequences = [opened(paths, request.changes, request.options, scope.token, scope.progress)
+                 for paths in _archives(request.paths)]
     step = check_alike(sequences, settings)
     runs = [found for number, s in enumerate(sequences) for found in candidates(s, settings, number)]
     chosen = assigned(runs, settings, step)
@@ -68,8 +69,7 @@ def run(request: PackRequest, scope: Scope) -> Iterator[Event]:
         "bytes": request.output.stat().st_size})
 
 
-def _opened(paths: tuple[Path, ...], scope: Scope) -> list[RadarSequence]:
-    folders = [path for path in paths if path.is_dir()]
-    files = [path for path in paths if not path.is_dir()]
-    groups: list[list[Path]] = [[folder] for folder in folders] + ([files] if files else [])
-    return [open_archive(group, token=scope.token, report=scope.progress) for group in groups]
+def _archives(paths: tuple[Path, ...]) -> list[tuple[Path, ...]]:
+    """Each folder by itself, all files together."""
+    files = tuple(path for path in paths if not path.is_dir())
+    return [(path,) for path in paths if path.is_dir()] + ([files] if files else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import json
 import math
 import sys
 import warnings
@@ -24,9 +25,12 @@ from engine.archives import odim_polar as odim_polar_reader
 from engine.archives.opening import recognise
 from engine.archives.probe import Probe
 from engine.errors import UnreadableInput
+from engine.radar.denoise import load_mask
 from engine.radar.gridding import EFFECTIVE_RADIUS_M, PolarOptions
 from engine.radar.sequence import RadarSequence
 from engine.radar.units import NO_ECHO_DBZ, Quantity
+from tests.level2 import level2
+from tests.rainbow5 import rainbow
 
 NOON = datetime(2020, 7, 1, 12, 0, tzinfo=UTC)
 LON, LAT, HEIGHT = 5.4, 51.07, 140.0
@@ -414,6 +418,39 @@ def test_dx_agrees_with_wradlib(real_data: Path, tmp_path: Path) -> None:
             np.testing.assert_allclose(ours.values[echo], values[echo], rtol=1e-6)
             assert (ours.values[~echo] == NO_ECHO_DBZ).all()
             assert dx.outline(path).time == attributes["datetime"]
+
+
+def test_written_level_two_and_rainbow_volumes_are_gridded(tmp_path: Path) -> None:
+    """Code 121 everywhere is 28.5 dBZ in Rainbow's steps from -31.5, 126 is 30 dBZ in Level II: (code - 66) / 2."""
+    rays = np.ones((90, 40), np.uint8)
+    volumes = {rainbow(tmp_path / "a.vol", [(0.5, rays * 121), (1.5, rays * 121)], NOON): 28.5,
+               level2(tmp_path / "KFWS20200701_120000_V06", [(0.5, rays * 126), (1.5, rays * 126)], NOON): 30.0}
+    for path, dbz in volumes.items():
+        sequence = open_archive(path, options=PolarOptions(product="lowest", pixel_km=2.0))
+        field = sequence.native(0)
+        assert sequence.times == (NOON,)
+        assert field.shape == (40, 40)
+        assert np.unique(field[np.isfinite(field)]).tolist() == [dbz]
+
+
+def test_packs_masks_and_benchmarks_of_polar_data_take_their_pixels(tmp_path: Path,
+                                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    """120 gates of 500 m reach 60 km: 60 cells of 2 km along each side, 24 of 5 km."""
+    folder = tmp_path / "radar"
+    folder.mkdir()
+    for k in range(6):
+        odim_polar(folder / f"{k}.h5", {0.5: codes(k), 2.5: codes(k + 50)}, NOON + timedelta(minutes=5 * k))
+    lowest = ["--product", "lowest", "--json"]
+    shapes = []
+    for wish in (["pack", "-o", str(tmp_path / "a.h5"), "--length", "2", "--pixel-km", "2"],
+                 ["denoise", "-o", str(tmp_path / "mask.npz"), "--pixel-km", "5"],
+                 ["benchmark", "--forecasters", "persistence", "--inputs", "2", "--lead-times", "2",
+                  "--pixel-km", "2", "--mask", str(tmp_path / "mask.npz")]):
+        shapes.append((commands.run([wish[0], str(folder), *wish[1:], *lowest]), capsys.readouterr()))
+    assert [code for code, _ in shapes[:2]] == [0, 0]
+    assert json.loads(shapes[0][1].out)["shape"] == [2, 60, 60]
+    assert load_mask(tmp_path / "mask.npz").excluded.shape == (24, 24)
+    assert shapes[2][0] != 0, "a mask of other pixels does not fit"
 
 
 @pytest.mark.realdata

@@ -26,6 +26,8 @@ from tests.engine.test_polar import HEIGHT, LAT, LON, cfradial, codes, odim_pola
 from tests.engine.test_sevir import archive as sevir
 from tests.engine.test_taasrad19 import DAY, ascii_grid, run
 from tests.engine.test_zarr import rates, store
+from tests.level2 import level2
+from tests.rainbow5 import rainbow
 from tests.universal_format import universal_format
 
 Build = Callable[[Path], Path]
@@ -137,6 +139,14 @@ def _uf(folder: Path) -> Path:
     return universal_format(folder / "a.uf", [(0.5, field), (1.5, field[:12])], NOON, site=(LON, LAT, HEIGHT))
 
 
+def _level2(folder: Path) -> Path:
+    return level2(folder / "KFWS20200701_120000_V06", [(0.5, codes(5, 120, 40)), (1.5, codes(6, 120, 40))], NOON)
+
+
+def _rainbow(folder: Path) -> Path:
+    return rainbow(folder / "a.vol", [(0.5, codes(7, 90, 40)), (1.5, codes(8, 90, 40))], NOON)
+
+
 def _iris(folder: Path) -> Path:
     return iris(folder / "a", CODES)
 
@@ -195,6 +205,8 @@ BUILT: Mapping[str, Build] = {
     "odim-polar": _polar,
     "cfradial": _cfradial,
     "uf": _uf,
+    "nexrad": _level2,
+    "rainbow": _rainbow,
     "iris-product": _iris,
     "zarr2": _zarr(2),
     "zarr3": _zarr(3),
@@ -216,6 +228,7 @@ REAL: Mapping[str, str] = {
     "radvor": "dwd-radvor/*/RQ*.gz",
     "fmi-pgm": "fmi-pgm/*/*.gz",
     "iris": "iris/*.gz",
+    "iris-raw": "iris/*.RAW*",
     "knmi": "knmi/*/*.h5",
     "aqc": "mch-aqc/*/*.gif",
     "odim-polar": "odim-polar/*/*.h5",
@@ -233,5 +246,17 @@ def real(folder: Path, data: Path, name: str) -> Path:
     if not found:
         raise FileNotFoundError(f"nothing like {REAL[name]}")
     copy = folder / found[0].name
-    copy.write_bytes(found[0].read_bytes())
+    content = found[0].read_bytes()
+    copy.write_bytes(_first_sweep(content) if name == "iris-raw" else content)
     return copy
+
+
+def _first_sweep(raw: bytes) -> bytes:
+    """Of an IRIS RAW file: records of 6,144 bytes that say at 2 which sweep they hold; the first says at 4 how long the
+    file is, the second at 94 how many sweeps there are."""
+    size = 6144
+    records = [raw[at:at + size] for at in range(0, len(raw), size)]
+    kept = records[:2] + [record for record in records[2:] if record[2:4] == b"\x01\0"]
+    kept[0] = kept[0][:4] + (size * len(kept)).to_bytes(4, "little") + kept[0][8:]
+    kept[1] = kept[1][:94] + b"\x01\0" + kept[1][96:]
+    return b"".join(kept)
