@@ -150,17 +150,23 @@ class NeuralForecaster(Weighted):
         """Frames (ny, nx) in the network's unit, tiles blended."""
         import torch
 
-        from engine.networks.rollout import asking, state_bytes
+        from engine.forecasters.block_tiles import blocks
+        from engine.networks.rollout import asking, goes_on, state_bytes
 
         multiple = int(getattr(network, "grid_multiple", 1))
         fixed: tuple[int, int] | None = getattr(network, "fixed_grid", None)
         shape = (frames.shape[1], frames.shape[2])
-        tiles = cut(shape, fixed, self.tiling.overlap) if fixed else cut(
-            shape, (side, side), self.tiling.overlap, multiple)
+        overlap = max(self.tiling.overlap, int(getattr(network, "tile_overlap", 0)))
+        tiles = cut(shape, fixed, overlap) if fixed else cut(shape, (side, side), overlap, multiple)
         kept = state_bytes(network) * sum(tile.weights.size for tile in tiles)
         network.to(device)
         if device == "cuda":
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if len(tiles) > 1 and not goes_on(network):
+            with asking(network, context.token.check):
+                yield from blocks(network, frames, tiles, leads, context, device, half=self.half,
+                                  most_bytes=self.tiling.kept_bytes // 4)
+            return
         together = len(tiles) == 1 or kept <= self.tiling.kept_bytes
         with self._compiled(network, device, context) as whole, asking(network, context.token.check, whole):
             runs = (self._tile(network, frames, tile, leads, device) for tile in tiles)

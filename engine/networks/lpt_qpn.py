@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.networks.whole_domain import WholeCosines
+
 Numbers = tuple[int, ...]
 EXPANSION = 2.66
 
@@ -40,15 +42,14 @@ class SquaredAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.sharpness = nn.Parameter(torch.ones(heads, 1, 1))
+        self.alike = WholeCosines()
         self.enter = nn.Conv2d(width, 3 * width, 1, bias=False)
         self.mix = nn.Conv2d(3 * width, 3 * width, 3, padding=1, groups=3 * width, bias=False)
         self.leave = nn.Conv2d(width, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (part.unflatten(1, (self.heads, -1)).flatten(3)
-                             for part in self.mix(self.enter(x)).chunk(3, dim=1))
-        alike = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
-        gathered = torch.sigmoid(alike * self.sharpness) @ value
+        query, key, value = (part.unflatten(1, (self.heads, -1)) for part in self.mix(self.enter(x)).chunk(3, dim=1))
+        gathered = torch.sigmoid(self.alike(query, key) * self.sharpness) @ value.flatten(3)
         return torch.as_tensor(self.leave(gathered.flatten(1, 2).unflatten(2, x.shape[-2:])))
 
 

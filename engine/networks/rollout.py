@@ -18,6 +18,11 @@ from engine.networks.recurrent import Recurrent
 from engine.networks.staged import Staged
 
 
+def goes_on(network: nn.Module) -> bool:
+    """Whether it keeps a state from lead time to lead time; others give some lead times at once."""
+    return isinstance(network, Recurrent | Staged | EncoderForecaster)
+
+
 def lead_frames(network: nn.Module, frames: Tensor, leads: int, places: Tensor | None = None) -> Iterator[Tensor]:
     """Yields ``leads`` frames (B, 1, H, W), each as soon as it exists. frames: (B, T, 1, H, W) scaled.
 

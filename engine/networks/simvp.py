@@ -11,6 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.networks.whole_domain import WholeGroupNorm, WholeMean
+
+WIDE_OVERLAP = 192
+"""Cells that neighbouring tiles share at least where kernels of 11 x 11 follow each other on a quarter of the grid."""
+
 
 class ConvSC(nn.Module):
     """3x3 convolution, GroupNorm(2), SiLU; stride 2 downwards, pixel shuffle upwards."""
@@ -20,7 +25,7 @@ class ConvSC(nn.Module):
         widened = 4 * outputs if up else outputs
         self.conv = nn.Conv2d(inputs, widened, 3, stride=2 if down else 1, padding=1)
         self.up = nn.PixelShuffle(2) if up else nn.Identity()
-        self.norm = nn.GroupNorm(2, outputs)
+        self.norm = WholeGroupNorm(2, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(self.norm(self.up(self.conv(x))))
@@ -35,15 +40,16 @@ class Gate(nn.Module):
         self.far = nn.Conv2d(width, width, 7, padding=9, dilation=3, groups=width)
         self.mix = nn.Conv2d(width, width if squeeze else 2 * width, 1)
         inner = width // max(width // 16, 4)
+        self.over = WholeMean() if squeeze else None
         self.squeeze = nn.Sequential(nn.Linear(width, inner, bias=False), nn.ReLU(),
                                      nn.Linear(inner, width, bias=False), nn.Sigmoid()) if squeeze else None
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = self.mix(self.far(self.near(x)))
-        if self.squeeze is None:
+        if self.squeeze is None or self.over is None:
             value, gate = mixed.chunk(2, dim=1)
             return torch.as_tensor(value * torch.sigmoid(gate))
-        weight = self.squeeze(x.mean(dim=(2, 3)))[:, :, None, None]
+        weight = self.squeeze(self.over(x))[:, :, None, None]
         return torch.as_tensor(weight * mixed * x)
 
 
@@ -108,7 +114,9 @@ class Inception(nn.Module):
         self.enter = nn.Conv2d(inputs, inner, 1)
         self.branches = nn.ModuleList(
             nn.Sequential(nn.Conv2d(inner, outputs, side, padding=side // 2, groups=groups),
-                          nn.GroupNorm(groups, outputs), nn.LeakyReLU(0.2)) for side in (3, 5, 7, 11))
+                          WholeGroupNorm(groups, outputs), nn.LeakyReLU(0.2)) for side in (3, 5, 7, 11))
+        for branch in list(self.branches)[:-1]:
+            branch[1].ends_round = False  # type: ignore[index]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x)
@@ -146,6 +154,7 @@ class SimVP(nn.Module):
                  depth: int = 8) -> None:
         super().__init__()
         self.frames = frames
+        self.tile_overlap = WIDE_OVERLAP if translator == "incepu" else 0
         self.enter = ConvSC(1, spatial)
         self.down = nn.Sequential(ConvSC(spatial, spatial, down=True), ConvSC(spatial, spatial),
                                   ConvSC(spatial, spatial, down=True))
@@ -158,18 +167,10 @@ class SimVP(nn.Module):
         self.head = nn.Conv2d(spatial, 1, 1)
 
     def forward(self, frames: Tensor, leads: int) -> Tensor:
-        """frames: (B, T, 1, H, W) scaled, T as built. Returns (B, leads, 1, H, W); beyond T the network sees its
-        own forecast."""
-        found: list[Tensor] = []
-        while sum(part.shape[1] for part in found) < leads:
-            frames = self._once(frames)
-            found.append(frames)
-        return torch.cat(found, dim=1)[:, :leads]
-
-    def _once(self, frames: Tensor) -> Tensor:
+        """frames: (B, T, 1, H, W) scaled, T as built. Returns (B, leads, 1, H, W), at most T frames."""
         batch, count, channels, height, width = frames.shape
         early = self.enter(frames.reshape(batch * count, channels, height, width))
         coded = self.down(early)
         moved = self.translator(coded.reshape(batch, -1, *coded.shape[-2:])).reshape(coded.shape)
         out = self.head(self.leave(self.up(moved) + early))
-        return torch.as_tensor(out).reshape(batch, count, 1, height, width)
+        return torch.as_tensor(out).reshape(batch, count, 1, height, width)[:, :leads]

@@ -11,10 +11,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from engine.forecasters.neural import NeuralForecaster
+from engine.forecasters.neural import NeuralForecaster, Tiling
 from engine.forecasters.protocol import Context
 from engine.forecasters.tiles import cut
 from engine.networks.cells.convgru import ConvGRU
+from engine.networks.configuration import build
 from engine.networks.encoder_forecaster import (
     HKO7,
     MOVING_MNIST,
@@ -23,6 +24,7 @@ from engine.networks.encoder_forecaster import (
     coordinates,
     with_coordinates,
 )
+from tests.engine.networks.test_learning import SMALL
 
 LADDERS = {"moving-mnist": replace(MOVING_MNIST, hidden=(8, 12, 12), first=4),
            "hko7": replace(HKO7, hidden=(8, 12, 16), first=4)}
@@ -80,6 +82,51 @@ def test_tiles_of_an_encoder_forecaster_cannot_be_seen(ladder: str, side: int) -
     inside = (slice(None), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     span = np.ptp(whole[inside], axis=(1, 2))
     assert (np.abs(whole - tiled)[inside].max(axis=(1, 2)) < 0.5 / SPAN_DBZ * span).all()
+
+
+WITH_GLOBAL_MEANS = ("gsta", "tau", "lpt-qpn")
+
+
+def tiled_and_whole(name: str) -> None:
+    wish = SMALL[name]
+    torch.manual_seed(0)
+    network, frames = build(wish).eval(), storm(480, wish.inputs)
+    side = 384 if name == "incepu" else 256
+    whole, tiled = forecast(network, frames, 480), forecast(network, frames, side)
+    inside = (slice(None), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    span = np.ptp(whole[inside], axis=(1, 2))
+    assert (np.abs(whole - tiled)[inside].max(axis=(1, 2)) < 0.5 / SPAN_DBZ * span).all()
+
+
+@pytest.mark.parametrize("name", WITH_GLOBAL_MEANS[:1])
+def test_tiles_of_a_network_with_means_over_the_domain_cannot_be_seen(name: str) -> None:
+    tiled_and_whole(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, wish in SMALL.items() if name not in WITH_GLOBAL_MEANS[:1]
+                                  and wish.architecture not in ("earthformer", "encoder-forecaster")])
+def test_tiles_of_no_network_can_be_seen(name: str) -> None:
+    """Earthformer has no forecast of a whole domain to compare with: its tables belong to one size of grid."""
+    tiled_and_whole(name)
+
+
+def test_blocks_of_lead_times_are_put_together_before_they_are_seen_again() -> None:
+    """A forecast beyond the trained length starts from the domain's frames, not from each tile's own."""
+    network = build(SMALL["gsta"]).eval()
+    frames = storm(160, 3)
+    first = forecast(network, frames, 128)
+    again = forecast(network, first[:3], 128)
+    np.testing.assert_array_equal(first[3], again[0])
+
+
+def test_a_block_that_is_too_large_is_kept_in_half_of_it() -> None:
+    torch.manual_seed(0)
+    network, frames = build(SMALL["gsta"]).eval(), storm(160, 3)
+    plain, small = (np.stack(list(NeuralForecaster(Path("unused"), Tiling(kept_bytes=kept))._forecast(
+        network, frames, 2, Context(), "cpu", 128))) for kept in (2 << 30, 0))
+    np.testing.assert_allclose(small, plain, atol=2e-3 * np.abs(plain).max())
+    assert not np.array_equal(small, plain)
 
 
 def test_with_a_tiles_own_coordinates_they_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
