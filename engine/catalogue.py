@@ -147,6 +147,12 @@ ROWS: tuple[Row, ...] = (
 
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
+    Row("downscaler", "unet-small", "U-Net, small", _REFINING, "U-Net", 482_076),
+    Row("downscaler", "unet3d-small", "UNet3D, small", _REFINING, "U-Net", 339_705),
+    Row("downscaler", "zsm-small", "Zooming Slow-Mo, small", _REFINING, "zooming slow-mo", 492_941),
+    Row("downscaler", "fc-zsm-s-small", "FC-ZSM, fixed fields, small", _REFINING, "zooming slow-mo", 520_989,
+        ("land-sea mask",)),
+
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
     Row("job", "open", "Open an archive", "engine.jobs.open:run", "files"),
     Row("job", "parts", "List the sequences of a file", "engine.jobs.parts:run", "files"),

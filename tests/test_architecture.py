@@ -53,6 +53,8 @@ ROOMS = {
     "engine.training": Room(("engine.radar", "engine.archives", "engine.networks", "engine.losses",
                              "engine.verification"), ("numpy", "torch", "h5py")),
     "engine.training.moving_packs": Room(("engine.radar", "engine.forecasters", "engine.training"), ("numpy", "torch")),
+    "engine.training.downscaling": Room(("engine.radar", "engine.downscalers", "engine.training"), ("numpy", "torch")),
+    "engine.training.ground": Room(("engine.radar", "engine.archives", "engine.training", "resources"), ("numpy",)),
     "engine.training.noising": Room(("engine.radar", "engine.deblurrers", "engine.training"), ("numpy", "torch")),
     "engine.synthetic": Room(("engine.radar",), ("numpy", "scipy", "h5py", "pyproj")),
     "engine.display": Room(("engine.radar",), ("numpy", "contourpy")),

@@ -55,8 +55,8 @@ def recognises(probe: Probe) -> bool:
     if not probe.head.startswith(_MARKS):
         return False
     try:
-        with wrapped.as_file(probe.path) as file, _opened(file) as image:
-            tags = _tags(image)
+        with wrapped.as_file(probe.path) as file, opened(file) as image:
+            tags = tags_of(image)
             return KEY_DIRECTORY in tags or TRANSFORM in tags or PIXEL_SCALE in tags
     except UnreadableInput:
         return False
@@ -64,14 +64,14 @@ def recognises(probe: Probe) -> bool:
 
 def scan(path: Path) -> Scan:
     """Raises UnreadableInput, which names what is missing."""
-    with _opened(path) as image:
-        tags, shape = _tags(image), (image.size[1], image.size[0])
-        _check_picture(path, image)
+    with opened(path) as image:
+        tags, shape = tags_of(image), (image.size[1], image.size[0])
+        check_picture(path, image)
         try:
             grid, flips = grid_of(tags, shape)
         except ValueError as problem:
             raise UnreadableInput(path, str(problem), tried=TITLE) from problem
-        found = notes(_text(tags, GDAL_METADATA))
+        found = notes(tag_text(tags, GDAL_METADATA))
         quantity, name, unit = _quantity(path, tags, found)
         law = _law(path, tags, found, quantity, unit, stated=unit != "", whole=image.mode != "F")
         zr, zr_source = _zr(quantity, grid.crs)
@@ -81,20 +81,20 @@ def scan(path: Path) -> Scan:
 
 def read(ref: FrameRef, layout: Layout) -> Field:
     law, (flip_y, flip_x) = ref.key
-    with _opened(ref.path) as image:
-        _check_picture(ref.path, image)
+    with opened(ref.path) as image:
+        check_picture(ref.path, image)
         image.load()
         stored = np.asarray(image)
         if stored.shape != layout.grid.shape:
             raise UnreadableInput(ref.path, f"its picture is {stored.shape}, not {layout.grid.shape}", tried=TITLE)
-        if image.mode == "L" and _tags(image).get(_SAMPLE_FORMAT, (1,)) in ((2,), 2):
+        if image.mode == "L" and tags_of(image).get(_SAMPLE_FORMAT, (1,)) in ((2,), 2):
             stored = stored.view(np.int8)
         values = decode_in_pieces(layout.grid.shape, lambda rows: stored[rows], law)
     return values[::-1 if flip_y else 1, ::-1 if flip_x else 1]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """The first picture, not yet decoded."""
     try:
         with path.open("rb") as file, Image.open(file, formats=("TIFF",)) as image:
@@ -107,12 +107,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise UnreadableInput(path, f"damaged or truncated ({problem})", tried=TITLE) from problem
 
 
-def _tags(image: Image.Image) -> Mapping[int, Any]:
+def tags_of(image: Image.Image) -> Mapping[int, Any]:
     tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]  # only TIFF pictures have it
     return tags
 
 
-def _check_picture(path: Path, image: Image.Image) -> None:
+def check_picture(path: Path, image: Image.Image) -> None:
     nx, ny = image.size
     if min(nx, ny) < 2 or nx * ny > MAX_CELLS:
         raise UnreadableInput(path, f"an absurd size of {ny} x {nx}", tried=TITLE)
@@ -120,7 +120,7 @@ def _check_picture(path: Path, image: Image.Image) -> None:
         raise UnreadableInput(path, f"it is a picture in colours ({image.mode}), not a field of values", tried=TITLE)
 
 
-def _text(tags: Mapping[int, Any], tag: int) -> str:
+def tag_text(tags: Mapping[int, Any], tag: int) -> str:
     value = tags.get(tag, "")
     value = value[0] if isinstance(value, tuple) and value else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -145,7 +145,8 @@ def _quantity(path: Path, tags: Mapping[int, Any], found: Mapping[str, Note]) ->
         return Quantity.RAIN_RATE, name, unit
     if plain:
         raise UnreadableInput(path, f"its unit '{unit[:40]}' is no reflectivity and no rain rate", tried=TITLE)
-    words = " ".join((name, _text(tags, _DESCRIPTION)[:2000], *(f"{k} {n.value}" for k, n in found.items()), path.name))
+    described = tag_text(tags, _DESCRIPTION)[:2000]
+    words = " ".join((name, described, *(f"{k} {n.value}" for k, n in found.items()), path.name))
     is_dbz, is_rate = _DBZ_WORDS.search(words), _RATE_WORDS.search(words)
     if bool(is_dbz) == bool(is_rate):
         raise UnreadableInput(path, "it does not say whether it holds reflectivity or rain rate (a unit among GDAL's "
@@ -156,17 +157,17 @@ def _quantity(path: Path, tags: Mapping[int, Any], found: Mapping[str, Note]) ->
 def _law(path: Path, tags: Mapping[int, Any], found: Mapping[str, Note], quantity: Quantity, unit: str, *,
          stated: bool, whole: bool) -> Law:
     """stated: the unit stands in the file, so that without a scale the numbers are the values."""
-    gain, offset = (_number(path, _role(found, *names)) for names in (("gain", "scale"), ("offset",)))
+    gain, offset = (number_of(path, _role(found, *names)) for names in (("gain", "scale"), ("offset",)))
     if gain is None and whole and not stated:
         raise UnreadableInput(path, "it does not say how its whole numbers become values (no Gain or SCALE, no unit "
                                     "among GDAL's notes)", tried=TITLE)
-    missing = (_number(path, _role(found, "nodata")), _number(path, _text(tags, GDAL_NODATA).strip(" \0")))
-    undetect = _number(path, _role(found, "undetect"))
+    missing = (number_of(path, _role(found, "nodata")), number_of(path, tag_text(tags, GDAL_NODATA).strip(" \0")))
+    undetect = number_of(path, _role(found, "undetect"))
     return Law(quantity, 1.0 if gain is None else gain, offset or 0.0, _RATES.get(unit.strip().lower(), 1.0),
                tuple(code for code in missing if code is not None), () if undetect is None else (undetect,))
 
 
-def _number(path: Path, text: str) -> float | None:
+def number_of(path: Path, text: str) -> float | None:
     if not text:
         return None
     try:
@@ -184,7 +185,7 @@ def _zr(quantity: Quantity, crs: str | None) -> tuple[ZR, str]:
 def _time(path: Path, tags: Mapping[int, Any], found: Mapping[str, Note]) -> datetime:
     """UTC; the first of notes, name and DateTime that holds a date and a time."""
     noted = [note.value for name, note in found.items() if "time" in name or "date" in name]
-    for text in (*noted, path.name, _text(tags, _DATE_TIME)):
+    for text in (*noted, path.name, tag_text(tags, _DATE_TIME)):
         moment = _moment(text)
         if moment is not None:
             return moment

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.radar.grid import Grid
+from engine.radar.world import KINDS, World, load_world
 
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
-KINDS = ("coast", "border", "lake")
-UNITS_PER_DEGREE = 10_000
 LONGEST_DEG = 0.25
 """Longer segments get points in between, so that they bend as the projection bends them."""
 JUMP_M = 1.0e6
@@ -32,17 +30,6 @@ class BasemapLine:
     kind: str
     xy: Points
     text: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """points: (N, 2) longitudes and latitudes. line: (N,) the line each belongs to. kind: (lines,) index into
-    KINDS. bounds: (lines, 4) west, east, south, north."""
-
-    points: Points
-    line: NDArray[np.int64]
-    kind: NDArray[np.uint8]
-    bounds: Points
 
 
 def basemap_lines(grid: Grid, path: Path, margin: float = 0.3) -> list[BasemapLine]:
@@ -80,21 +67,6 @@ def graticule(grid: Grid, margin: float = 0.3) -> list[BasemapLine]:
             ends = np.array([[west, latitude], [east, latitude]])
             result += _line_of(grid, "parallel", ends, _label(latitude, "N", "S"), margin)
     return result
-
-
-@lru_cache(maxsize=2)
-def load_world(path: Path) -> World:
-    """Decodes the file that packaging/make_maps.py writes; kept for the next grid."""
-    with np.load(path, allow_pickle=False) as file:
-        steps, starts, kind = file["points"].astype(np.int64), file["starts"].astype(np.int64), file["kind"]
-    lengths = np.diff(starts)
-    sums = np.cumsum(steps, axis=0)
-    before = np.vstack([np.zeros((1, 2), np.int64), sums[starts[1:-1] - 1]])
-    points = (sums - np.repeat(before, lengths, axis=0)) / UNITS_PER_DEGREE
-    low = np.minimum.reduceat(points, starts[:-1])
-    high = np.maximum.reduceat(points, starts[:-1])
-    bounds = np.column_stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]])
-    return World(points, np.repeat(np.arange(lengths.size), lengths), kind, bounds)
 
 
 def _widened(grid: Grid, margin: float) -> Box:

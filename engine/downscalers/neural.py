@@ -1,7 +1,8 @@
 """The networks as downscalers: two frames in, three frames on a grid of twice as many cells out, tile by tile.
 
-Frames go in as pixel/255 of the pixel law, no data as no rain. What comes out is kept at or above nought, below
-:data:`MOST` times the largest rain rate around, and without data where there is none (docs/downscaling.md).
+Frames go in as dBZ from 0 to 1 of the network's scale, no data as no rain. What comes out is kept at or above nought,
+below :data:`MOST` times the largest rain rate around, and without data where there is none. Below its scale a network
+says nothing; there stands what is trilinear, up to where the scale begins (docs/downscaling.md).
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.downscalers.fields import bounded, conserved, mixed
+from engine.downscalers.fields import bilinear, bounded, conserved, mixed
 from engine.downscalers.protocol import Factors, Frame, Options, Series
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.forecasters.protocol import Context
 from engine.forecasters.tiles import cut
 from engine.networks.weighted import Weighted
-from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
+from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, rain_rate_of_unit_dbz, unit_dbz
 from engine.radar.sequence import Field
+from engine.radar.static_fields import ELEVATION, LAND_SEA
 from engine.radar.units import ZR
 
 if TYPE_CHECKING:
@@ -48,26 +50,61 @@ class NeuralDownscaler(Weighted):
 
         if options.factors != TRAINED:
             raise WrongUsage(f"{self.header.name} refines by {TRAINED}, not by {options.factors}.")
-        lacking = lacking_fields(self.header)
-        if lacking:
-            raise NotEnoughInput(f"{self.header.name} reads {' and '.join(lacking)}, which this archive does not give.",
-                                 advice="Choose zsm, which reads rain alone.")
+        if self.header.configuration.options.get("dynamic", 1) != 1:
+            raise NotEnoughInput(f"{self.header.name} reads the precipitation rate and the height of measurement, "
+                                 "which no archive gives.", advice="Choose a network that reads rain alone.")
+        ground = self._ground(series)
         network = load(self.weights)[0].to(context.device)
-        return PairByPair(network, ZR(self.header.zr_a, self.header.zr_b), options, context)
+        return PairByPair(network, Scale.of(self.header), options, context, ground)
+
+    def _ground(self, series: Series) -> Field | None:
+        """(F, ny, nx) of the fixed fields that the network reads; None where it reads none."""
+        names = fixed_names(self.header)
+        if not names:
+            return None
+        if series.ground is None:
+            raise NotEnoughInput(f"{self.header.name} reads {' and '.join(names)}, which this run does not give.",
+                                 advice="Choose a network that reads rain alone.")
+        return series.ground(names)
 
 
-def lacking_fields(header: Header) -> tuple[str, ...]:
-    """What a network reads beside the rain; no archive hands such fields to a downscaler so far."""
+def fixed_names(header: Header) -> tuple[str, ...]:
+    """Of the fixed fields that a network reads, in its order (:mod:`engine.radar.ground`)."""
     options = header.configuration.options
-    dynamic = ("the precipitation rate", "the height of measurement") if options.get("dynamic", 1) != 1 else ()
-    return (*dynamic, *(("elevation", "a land-sea mask") if options.get("static", 0) else ()))
+    usual = f"{ELEVATION}+{LAND_SEA}" if options.get("static", 0) else ""
+    return tuple(filter(None, str(options.get("fields") or usual).split("+")))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A network's unit: dBZ by a Z-R pair, from ``least`` to ``most`` as 0 to 1."""
+
+    zr: ZR
+    least: float = PIXEL_DBZ_MIN
+    most: float = PIXEL_DBZ_MIN + PIXEL_DBZ_RANGE
+
+    @classmethod
+    def of(cls, header: Header) -> Scale:
+        return cls(ZR(header.zr_a, header.zr_b), header.dbz_least, header.dbz_most)
+
+    def unit(self, rain_rate: Field) -> Field:
+        return unit_dbz(rain_rate, self.zr, self.least, self.most)
+
+    def rain_rate(self, unit: Field) -> Field:
+        return rain_rate_of_unit_dbz(unit, self.zr, self.least, self.most)
+
+    @property
+    def begins(self) -> np.float32:
+        """mm/h; weaker rain is not told from none."""
+        return np.float32(self.zr.rain_rate(np.array([self.least]))[0])
 
 
 class PairByPair:
     """A :class:`~engine.downscalers.protocol.Refinement`: the first pair gives three frames, each further one two."""
 
-    def __init__(self, network: nn.Module, zr: ZR, options: Options, context: Context) -> None:
-        self.network, self.zr, self.options, self.context = network, zr, options, context
+    def __init__(self, network: nn.Module, scale: Scale, options: Options, context: Context,
+                 ground: Field | None = None) -> None:
+        self.network, self.scale, self.options, self.context, self.ground = network, scale, options, context, ground
         self.before: Frame | None = None
         self.begun = False
 
@@ -76,7 +113,7 @@ class PairByPair:
         if before is None:
             return
         both = np.stack((before.rain_rate, frame.rain_rate))
-        fine = rain_rate_of_pixel(self._run(np.nan_to_num(unit_pixel(both, self.zr))), self.zr)
+        fine = self.scale.rain_rate(self._run(np.nan_to_num(self.scale.unit(both))))
         between = mixed(before.rain_rate, frame.rain_rate, 0.5)
         times = (before.time, before.time + (frame.time - before.time) / 2, frame.time)
         coarse = (before.rain_rate, between, frame.rain_rate)
@@ -90,20 +127,27 @@ class PairByPair:
     def _kept(self, fine: Field, own: Field, around: Field) -> Field:
         factors = self.options.factors
         limit = np.where(np.isnan(own), np.float32(np.nan), np.nan_to_num(around)).astype(np.float32)
-        kept = bounded(fine, limit, factors, MOST)
+        weak = np.minimum(bilinear(own, factors, self.context.token.check), self.scale.begins)
+        kept = bounded(np.where(fine > 0, fine, weak), limit, factors, MOST)
         return conserved(kept, own, factors, self.context.token.check) if self.options.conserve else kept
 
     def _run(self, units: Field) -> Field:
         """(2, ny, nx) in [0, 1] to (3, 2 ny, 2 nx) in [0, 1]."""
         import torch
 
+        from engine.networks.rollout import asking
+
         fine = np.zeros((3, 2 * units.shape[1], 2 * units.shape[2]), np.float32)
         for tile in cut((units.shape[1], units.shape[2]), (SIDE, SIDE), OVERLAP, 4):
             self.context.token.check()
             rows, columns = tile.place
-            part = torch.from_numpy(np.ascontiguousarray(units[:, rows, columns]))[None, :, None]
-            with torch.inference_mode():
-                made = self.network(part.to(self.context.device))[0, :, 0].cpu().numpy()
+            given = [units[:, None, rows, columns]]
+            if self.ground is not None:
+                given.append(self.ground[:, rows, columns])
+            shown = [torch.from_numpy(np.ascontiguousarray(part))[None].to(self.context.device) for part in given]
+            with torch.inference_mode(), asking(self.network, self.context.token.check):
+                made = self.network(*shown)[0, :, 0].cpu().numpy()
             weights = tile.weights.repeat(2, axis=0).repeat(2, axis=1)
             fine[:, 2 * rows.start:2 * rows.stop, 2 * columns.start:2 * columns.stop] += weights * made
-        return np.clip(fine, 0.0, 1.0)
+        fine.clip(0.0, 1.0, out=fine)
+        return fine

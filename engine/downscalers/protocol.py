@@ -8,7 +8,7 @@ is refined while it runs, and no more than two frames are held. docs/downscaling
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,6 +25,8 @@ MOST, MOST_IN_TIME = 8, 4
 """The largest factors. In time: closer frames would be taken for each other, as a frame's time counts as its own when
 it is a fifth of a step off."""
 MOST_CELLS = 100_000_000
+
+Ground = Callable[[tuple[str, ...]], Field]
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Series:
-    """What all frames of a series share. step_minutes: between the frames that are handed in."""
+    """What all frames of a series share. step_minutes: between the frames that are handed in. ground: gives the fixed
+    fields of these names on the grid, (F, ny, nx) (:mod:`engine.radar.ground`); raises NotEnoughInput."""
 
     grid: Grid
     zr: ZR
     step_minutes: float
+    ground: Ground | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class Refined:
     frames: Iterator[Frame]
 
 
-def downscale(inputs: Inputs, downscaler: Downscaler, options: Options, context: Context) -> Refined:
+def downscale(inputs: Inputs, downscaler: Downscaler, options: Options, context: Context,
+              ground: Ground | None = None) -> Refined:
     """A whole sequence at once: the finer grid and times are known before the first frame is made.
 
     Raises NotEnoughInput for a single frame that is to be refined in time, WrongUsage for absurd sizes, and what
@@ -107,7 +112,7 @@ def downscale(inputs: Inputs, downscaler: Downscaler, options: Options, context:
     if len(inputs.frames) < 2 and options.factors.t > 1:
         raise NotEnoughInput("One frame cannot be refined in time; two are needed.")
     grid = refined_grid(inputs.grid, options.factors)
-    refinement = downscaler.start(Series(inputs.grid, inputs.zr, inputs.step_minutes), options, context)
+    refinement = downscaler.start(Series(inputs.grid, inputs.zr, inputs.step_minutes, ground), options, context)
     return Refined(grid, refined_times(inputs.times, options.factors), _all(refinement, inputs, context))
 
 

@@ -10,30 +10,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import resources
 from engine.downscalers.fields import block_means
 from engine.downscalers.protocol import Downscaler, Factors, Frame, Options, Refinement, Series, refined_grid
 from engine.export.forecast_file import ForecastHeader
 from engine.forecasters.protocol import Context, Inputs, LeadFrame
 from engine.jobs import weights
 from engine.radar.grid import Grid
+from engine.radar.ground import fixed_fields
+from engine.radar.sequence import Field
 
 
 @dataclass(frozen=True)
 class Refining:
-    """options: seed included; members are counted here."""
+    """options: seed included; members are counted here. elevation: files with fixed fields that it may read."""
 
     name: str
     downscaler: Downscaler
     options: Options
+    elevation: tuple[Path, ...] = ()
 
     @classmethod
-    def wished(cls, name: str | None, options: Options) -> Refining | None:
+    def wished(cls, name: str | None, options: Options, elevation: tuple[Path, ...] = ()) -> Refining | None:
         """None where none is wished. Raises WrongUsage for a name that does not exist, NoWeights."""
-        return cls(name, weights.downscaler(name), options) if name else None
+        return cls(name, weights.downscaler(name), options, elevation) if name else None
 
     @property
     def weights_sha256(self) -> str:
@@ -57,7 +63,7 @@ class Refining:
     def run(self, frames: Iterator[LeadFrame], inputs: Inputs, members: int, context: Context) -> Iterator[LeadFrame]:
         """The lead times, k_t for each. A single forecast becomes ``members`` where the downscaler draws."""
         refinements: list[Refinement] | None = None
-        series = Series(inputs.grid, inputs.zr, inputs.step_minutes)
+        series = Series(inputs.grid, inputs.zr, inputs.step_minutes, partial(self.ground, inputs.grid))
         for frame in frames:
             fields = self._fields(frame.rain_rate, members)
             if refinements is None:
@@ -69,6 +75,13 @@ class Refining:
             valid = inputs.reference_time + timedelta(minutes=frame.lead_minutes)
             single = frame.rain_rate.ndim == 2 and len(fields) == 1
             yield from _leads(refinements, [Frame(valid, field) for field in fields], inputs, single)
+
+    def ground(self, grid: Grid, names: tuple[str, ...]) -> Field:
+        """The fixed fields of these names. Raises NotEnoughInput where one is not there, UnreadableInput."""
+        from engine.archives.ground_files import read_ground
+
+        given = tuple(field for file in self.elevation for field in read_ground(file))
+        return fixed_fields(names, grid, given, resources.base_map())
 
     def _fields(self, rain_rate: NDArray[np.float32], members: int) -> list[NDArray[np.float32]]:
         if rain_rate.ndim == 3:

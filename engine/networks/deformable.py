@@ -9,25 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-
-def sampled(field: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """field: (N, C, H, W). rows, columns: (N, P) places in cells, 0 the centre of the first. Returns (N, C, P):
-    bilinear between the four cells around each place, those beyond the border being 0."""
-    height, width = field.shape[2:]
-    flat = field.flatten(2)
-    top, left = rows.detach().floor(), columns.detach().floor()
-    down, right = rows - top, columns - left
-    total = None
-    for row, column, weight in ((top, left, (1 - down) * (1 - right)), (top, left + 1, (1 - down) * right),
-                                (top + 1, left, down * (1 - right)), (top + 1, left + 1, down * right)):
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
-        values = flat.gather(2, place[:, None].expand(-1, flat.shape[1], -1))
-        part = values * (weight * inside)[:, None]
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+from torch.nn import functional as F
 
 
 def deformable_convolution(field: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -40,19 +22,22 @@ def deformable_convolution(field: Tensor, offsets: Tensor, mask: Tensor, weight:
     batch, channels, height, width = field.shape
     side, taps = weight.shape[2], weight.shape[2] * weight.shape[3]
     groups = mask.shape[1] // taps
-    parts = field.reshape(batch * groups, channels // groups, height, width)
-    shifts = offsets.reshape(batch * groups, taps, 2, height * width)
-    shares = mask.reshape(batch * groups, taps, 1, height * width)
-    here = torch.arange(height * width, device=field.device)
-    out = field.new_zeros(batch, weight.shape[0], height * width)
-    for tap in range(taps):
-        row = (here // width + tap // side - side // 2) + shifts[:, tap, 0]
-        column = (here % width + tap % side - side // 2) + shifts[:, tap, 1]
-        read = sampled(parts, row, column) * shares[:, tap]
-        out = out + weight[:, :, tap // side, tap % side] @ read.reshape(batch, channels, height * width)
+    shifts = offsets.reshape(batch * groups, taps, 2, height, width)
+    tap = torch.arange(taps, device=field.device)
+    rows = _counted(height, field)[:, None] + (tap // side - side // 2)[:, None, None] + shifts[:, :, 0]
+    columns = _counted(width, field) + (tap % side - side // 2)[:, None, None] + shifts[:, :, 1]
+    places = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), dim=-1)
+    read = F.grid_sample(field.reshape(batch * groups, -1, height, width), places.flatten(1, 2), mode="bilinear",
+                         padding_mode="zeros", align_corners=False)
+    read = read.reshape(batch * groups, -1, taps, height * width) * mask.reshape(batch * groups, 1, taps, -1)
+    out = weight.flatten(1) @ read.reshape(batch, channels * taps, height * width)
     if bias is not None:
         out = out + bias[:, None]
     return out.reshape(batch, -1, height, width)
+
+
+def _counted(size: int, like: Tensor) -> Tensor:
+    return torch.arange(size, device=like.device, dtype=like.dtype)
 
 
 class Deformable(nn.Module):

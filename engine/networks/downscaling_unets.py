@@ -10,13 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.networks.trilinear import silenced, trilinear
+
 
 class PlanarUNet(nn.Module):
     """``unet``: the frames as channels of one image; the last layer makes all finer frames at once by a pixel
-    shuffle. inputs: frames in; out come 2 inputs - 1."""
+    shuffle. inputs: frames in; out come 2 inputs - 1. residual: it gives what is to be added to the frames refined
+    trilinearly, nothing at first."""
 
-    def __init__(self, inputs: int = 2, widths: Sequence[int] = (64, 128, 256, 512)) -> None:
+    def __init__(self, inputs: int = 2, widths: Sequence[int] = (64, 128, 256, 512), residual: bool = False) -> None:
         super().__init__()
+        self.residual = residual
         self.frames, self.multiple = 2 * inputs - 1, 2 ** (len(widths) - 1)
         self.down = nn.ModuleList(_twice(nn.Conv2d, before, after)
                                   for before, after in zip((inputs, *widths[:-1]), widths, strict=True))
@@ -24,6 +28,8 @@ class PlanarUNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(before, after, 2, 2) for before, after in pairs)
         self.join = nn.ModuleList(_twice(nn.Conv2d, 2 * after, after) for _, after in pairs)
         self.last = nn.Conv2d(widths[0], 4 * self.frames, 1)
+        if residual:
+            silenced(self.last)
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (B, T, 1, H, W) in [0, 1]; returns (B, 2 T - 1, 1, 2 H, 2 W)."""
@@ -31,16 +37,17 @@ class PlanarUNet(nn.Module):
         image = frames[:, :, 0]
         high, wide = -height % self.multiple, -width % self.multiple
         values = F.pad(image, (0, wide, 0, high), mode="replicate") if high or wide else image
-        out = F.pixel_shuffle(self.last(_walk(self, values, 2)), 2)
-        return out[:, :, None, : 2 * height, : 2 * width]
+        out = F.pixel_shuffle(self.last(_walk(self, values, 2)), 2)[:, :, None, : 2 * height, : 2 * width]
+        return out + trilinear(image)[:, :, None] if self.residual else out
 
 
 class SpaceTimeUNet(nn.Module):
     """``unet3d``: the frames refined trilinearly, then a U-Net of three-dimensional convolutions that halves space
-    alone. No residual around it (the form that Serifi et al. found better for rain)."""
+    alone. Without ``residual`` it gives the frames themselves, the form that Serifi et al. found better for rain."""
 
-    def __init__(self, widths: Sequence[int] = (32, 64, 128, 256)) -> None:
+    def __init__(self, widths: Sequence[int] = (32, 64, 128, 256), residual: bool = False) -> None:
         super().__init__()
+        self.residual = residual
         self.multiple = 2 ** (len(widths) - 1)
         self.down = nn.ModuleList(_twice(nn.Conv3d, before, after)
                                   for before, after in zip((1, *widths[:-1]), widths, strict=True))
@@ -48,23 +55,17 @@ class SpaceTimeUNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose3d(before, after, (1, 2, 2), (1, 2, 2)) for before, after in pairs)
         self.join = nn.ModuleList(_twice(nn.Conv3d, 2 * after, after) for _, after in pairs)
         self.last = nn.Conv3d(widths[0], 1, 1)
+        if residual:
+            silenced(self.last)
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (B, T, 1, H, W) in [0, 1]; returns (B, 2 T - 1, 1, 2 H, 2 W)."""
-        count, height, width = frames.shape[1], 2 * frames.shape[3], 2 * frames.shape[4]
-        fine = self.refined(frames[:, :, 0], count, height, width)
+        height, width = 2 * frames.shape[3], 2 * frames.shape[4]
+        fine = trilinear(frames[:, :, 0])
         high, wide = -height % self.multiple, -width % self.multiple
         values = F.pad(fine[:, None], (0, wide, 0, high, 0, 0), mode="replicate")
-        out: Tensor = self.last(_walk(self, values, 3))
-        return out.transpose(1, 2)[..., :height, :width]
-
-    @staticmethod
-    def refined(frames: Tensor, count: int, height: int, width: int) -> Tensor:
-        """(B, T, H, W) to (B, 2 T - 1, 2 H, 2 W): half-pixel centres in space, the given times kept."""
-        wide = F.interpolate(frames, (height, width), mode="bilinear", align_corners=False)
-        between = (wide[:, :-1] + wide[:, 1:]) / 2
-        both = torch.stack((wide[:, :-1], between), 2).flatten(1, 2)
-        return torch.cat((both, wide[:, count - 1:]), 1)
+        out: Tensor = self.last(_walk(self, values, 3)).transpose(1, 2)[..., :height, :width]
+        return out + fine[:, :, None] if self.residual else out
 
 
 def _walk(unet: PlanarUNet | SpaceTimeUNet, values: Tensor, dimensions: int) -> Tensor:

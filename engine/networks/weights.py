@@ -39,7 +39,8 @@ class Card:
 @dataclass(frozen=True)
 class Header:
     """name: the public model name. step_minutes, pixel_km: of the training data. zr_a, zr_b: the pair by which
-    rain rate becomes the dBZ of the pixel law (engine.radar.scaling.unit_pixel), the network's unit."""
+    rain rate becomes the dBZ of the pixel law (engine.radar.scaling.unit_pixel), the network's unit; dbz_least,
+    dbz_most: its 0 and 1."""
 
     name: str
     configuration: Configuration
@@ -49,6 +50,8 @@ class Header:
     zr_b: float = 1.6
     card: Card = field(default_factory=Card)
     sha256: str = ""
+    dbz_least: float = -10.0
+    dbz_most: float = 60.0
 
 
 def save(path: Path, network: nn.Module, header: Header) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.networks.deformable import Deformable
+from engine.networks.trilinear import silenced, trilinear
 
 SLOPE = 0.1
 """Of the leaky ReLU, everywhere."""
@@ -134,9 +135,10 @@ class DeformableConvLSTM(nn.Module):
         self.join = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """(B, C, H, W) for each moment, in and out."""
-        forwards, backwards = self._run(features), self._run(features[::-1])[::-1]
-        return [self.join(torch.cat(pair, 1)) for pair in zip(forwards, backwards, strict=True)]
+        """(B, C, H, W) for each moment, in and out. Both directions run side by side, as one batch."""
+        both = [torch.cat(pair) for pair in zip(features, features[::-1], strict=True)]
+        forwards, backwards = zip(*(hidden.chunk(2) for hidden in self._run(both)), strict=True)
+        return [self.join(torch.cat(pair, 1)) for pair in zip(forwards, backwards[::-1], strict=True)]
 
     def _run(self, features: list[Tensor]) -> list[Tensor]:
         hidden = memory = torch.zeros_like(features[0])
@@ -155,12 +157,19 @@ class DeformableConvLSTM(nn.Module):
 
 class ZoomingSlowMo(nn.Module):
     """dynamic: channels of each frame, the first being what is refined. static: channels of fixed fields, 0 for none.
-    front, back: residual blocks before and after the recurrence (k1, k2). shuffles: doublings of the grid."""
+    front, back: residual blocks before and after the recurrence (k1, k2). shuffles: doublings of the grid. residual: it
+    gives what is to be added to the frames refined trilinearly, nothing at first; with one output and one doubling.
+    fields: names of the fixed fields with + between them, for those who bring them."""
 
     def __init__(self, dynamic: int = 1, static: int = 0, outputs: int = 1, front: int = 5, back: int = 10,
-                 shuffles: int = 1, channels: int = 64, groups: int = 8) -> None:
+                 shuffles: int = 1, channels: int = 64, groups: int = 8, residual: bool = False,
+                 fields: str = "") -> None:
         super().__init__()
-        self.static = static
+        if residual and (shuffles, outputs) != (1, 1):
+            raise ValueError("only one output on a grid of twice as many cells can be added to what is trilinear")
+        if fields and len(fields.split("+")) != static:
+            raise ValueError(f"{fields} are not {static} fixed fields")
+        self.static, self.residual = static, residual
         self.first = _convolution(dynamic, channels)
         self.front = nn.Sequential(*(Residual(channels) for _ in range(front)))
         self.pyramid = Pyramid(channels)
@@ -173,6 +182,8 @@ class ZoomingSlowMo(nn.Module):
         self.back = nn.Sequential(*(Residual(channels) for _ in range(back)))
         self.enlarge = nn.ModuleList(_convolution(channels, 4 * channels) for _ in range(shuffles))
         self.fine, self.last = _convolution(channels, channels), _convolution(channels, outputs)
+        if residual:
+            silenced(self.last)
 
     def forward(self, frames: Tensor, ground: Tensor | None = None) -> Tensor:
         """frames: (B, T, dynamic, H, W) in [0, 1]. ground: (B, static, H, W), the fixed fields on the same grid.
@@ -188,7 +199,8 @@ class ZoomingSlowMo(nn.Module):
             features += [self.between(earlier, later, guide), later[0]]
         fine = [self._reconstructed(hidden) for hidden in self.recurrence(features)]
         scale = 2 ** len(self.enlarge)
-        return torch.stack(fine, 1)[..., : scale * height, : scale * width]
+        out = torch.stack(fine, 1)[..., : scale * height, : scale * width]
+        return out + trilinear(frames[:, :, 0])[:, :, None] if self.residual else out
 
     def _features(self, frame: Tensor) -> Levels:
         levels: Levels = self.pyramid(self.front(_bent(self.first(frame))))

@@ -138,6 +138,19 @@ def unit_pixel(rain_rate: NDArray[np.floating], zr: ZR) -> NDArray[np.float32]:
     return np.clip(pixel_of_dbz(zr.dbz(rain_rate)), 0.0, 1.0)
 
 
+def unit_dbz(rain_rate: NDArray[np.floating], zr: ZR, least: float, most: float) -> NDArray[np.float32]:
+    """Rain rate in mm/h to (dBZ - least) / (most - least) in [0, 1]; NaN stays NaN."""
+    unit = (zr.dbz(rain_rate) - np.float32(least)) / np.float32(most - least)
+    return np.asarray(np.clip(unit, 0.0, 1.0), np.float32)
+
+
+def rain_rate_of_unit_dbz(unit: NDArray[np.floating], zr: ZR, least: float, most: float) -> NDArray[np.float32]:
+    """The way back; 0 or less is no rain."""
+    unit = np.asarray(unit, np.float32)
+    rate = zr.rain_rate(unit * np.float32(most - least) + np.float32(least))
+    return np.where(unit <= 0, np.float32(0.0), rate).astype(np.float32)
+
+
 def rain_rate_of_pixel(pixel: NDArray[np.floating], zr: ZR) -> NDArray[np.float32]:
     """HKO-7 pixel/255 in [0, 1] back to mm/h; a pixel of 0 is no rain."""
     pixel = np.asarray(pixel, np.float32)

@@ -11,6 +11,8 @@ from engine.radar.grid import Grid
 
 ELEVATION = "elevation"
 LAND_SEA = "land_sea_mask"
+LAND_AROUND = "land_around"
+"""Share of land in the square of 50 km around a cell."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,21 +11,33 @@ from engine.radar.scaling import PIXEL_DBZ_RANGE
 from engine.training.packs import Codes
 from engine.training.recipe import AugmentPart
 
+Kind = TypeVar("Kind", bound=np.generic)
+
 
 def augmented(codes: Codes, wish: AugmentPart, draw: np.random.Generator) -> Codes:
     """codes: (T, ny, nx) of a pack; the whole sequence is changed alike. Every switch draws whether it is on or not,
     so that switching one off leaves the others' draws as they are."""
+    return augmented_with(codes, None, wish, draw)[0]
+
+
+def augmented_with(codes: Codes, fixed: NDArray[np.float32] | None, wish: AugmentPart, draw: np.random.Generator
+                   ) -> tuple[Codes, NDArray[np.float32] | None]:
+    """The same with fields (F, ny, nx) that lie beneath the sequence and are mirrored and turned with it."""
     mirror, turns, shift = draw.random() < 0.5, int(draw.integers(4)), draw.uniform(-1.0, 1.0)
-    if wish.flips and mirror:
-        codes = codes[:, :, ::-1]
-    if wish.turns:
-        codes = turned(codes, turns)
+    placed = _placed(codes, wish, mirror, turns)
     if wish.intensity > 0:
-        codes = brighter(codes, wish.intensity * shift)
-    return np.ascontiguousarray(codes)
+        placed = brighter(placed, wish.intensity * shift)
+    below = None if fixed is None else np.ascontiguousarray(_placed(fixed, wish, mirror, turns))
+    return np.ascontiguousarray(placed), below
 
 
-def turned(codes: Codes, quarters: int) -> Codes:
+def _placed(fields: NDArray[Kind], wish: AugmentPart, mirror: bool, turns: int) -> NDArray[Kind]:
+    if wish.flips and mirror:
+        fields = fields[:, :, ::-1]
+    return turned(fields, turns) if wish.turns else fields
+
+
+def turned(codes: NDArray[Kind], quarters: int) -> NDArray[Kind]:
     """By quarter turns; a frame that is not square makes the even ones only."""
     square = codes.shape[-2] == codes.shape[-1]
     return np.asarray(np.rot90(codes, quarters if square else 2 * (quarters // 2), axes=(-2, -1)))

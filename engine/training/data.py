@@ -4,12 +4,12 @@ and the step, whoever reads it and wherever a run begins."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from engine.training.augment import augmented
+from engine.training.augment import augmented_with
 from engine.training.preparation import Example, Preparation
 from engine.training.recipe import Recipe
 from engine.training.sampling import Order, sample_draw
@@ -38,8 +38,8 @@ class Lessons(Dataset[Example]):
         data, draw = self.recipe.data, sample_draw(self.recipe.run.seed, step, position)
         whole = self.source.sequence(int(self.order.of_step(step)[position]))
         cut = piece(whole, data.inputs + data.leads, data.every, data.crop, draw)
-        changed = augmented(cut.codes, self.recipe.augment, draw)
-        return self.preparation.prepare(type(cut)(changed, cut.zr, cut.step_minutes, cut.pixel_km), draw)
+        changed, below = augmented_with(cut.codes, cut.fixed, self.recipe.augment, draw)
+        return self.preparation.prepare(replace(cut, codes=changed, fixed=below), draw)
 
 
 class Plan:

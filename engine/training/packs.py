@@ -333,6 +333,10 @@ class Pack:
         """Row and column of the sequence's first cell in its archive."""
         return int(self._origin[index][0]), int(self._origin[index][1])
 
+    def archive(self, index: int) -> dict[str, Any]:
+        """What is known about the archive that a sequence is from: name, crs, extent, shape and more."""
+        return self.archives[int(self._archive[index])]
+
     def zr(self, index: int) -> ZR:
         about = self.archives[int(self._archive[index])]
         return ZR(float(about["zr_a"]), float(about["zr_b"]))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,17 +30,20 @@ PREPARATIONS = {
     "unit-pixels": "engine.training.preparation:UnitPixels",
     "moving-frame": "engine.training.moving_frame:MovingFrame",
     "noising": "engine.training.noising:Noising",
+    "downscaling": "engine.training.downscaling:Downscaling",
 }
 
 
 @dataclass(frozen=True)
 class Sample:
-    """codes: (T, ny, nx) of :func:`engine.radar.scaling.code_of_dbz`, cut and augmented. zr: the archive's."""
+    """codes: (T, ny, nx) of :func:`engine.radar.scaling.code_of_dbz`, cut and augmented. zr: the archive's. fixed:
+    (F, ny, nx) fields that do not change with time, cut and augmented alike; None where none are wished."""
 
     codes: Codes
     zr: ZR
     step_minutes: float
     pixel_km: float
+    fixed: NDArray[np.float32] | None = None
 
 
 class Example(NamedTuple):
@@ -70,11 +74,14 @@ class Taught(NamedTuple):
 
 
 class Preparation:
-    """``prepare`` runs in the reading process, the rest where the network is. May be sent to other processes.
+    """``prepare`` runs in the reading process, the rest where the network is. May be sent to other processes. dbz: 0
+    and 1 of the unit.
 
     As it stands: the network is called with the inputs and gives the targets. Options of the recipe
     (``preparation_options``) arrive as keywords of the subclass, after ``data``.
     """
+
+    dbz: tuple[float, float] = (PIXEL_DBZ_MIN, PIXEL_DBZ_MIN + PIXEL_DBZ_RANGE)
 
     def __init__(self, data: DataPart) -> None:
         self.data = data

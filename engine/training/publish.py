@@ -11,6 +11,7 @@ from torch import nn
 from engine.networks import weights
 from engine.networks.configuration import build
 from engine.training import checkpoint
+from engine.training.preparation import preparation
 from engine.training.recipe import Recipe
 from engine.training.source import About
 from engine.training.start import configuration
@@ -30,8 +31,9 @@ def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses
     network.load_state_dict(kept)
     if settle is not None:
         settle(network.eval())
+    least, most = preparation(recipe.data).dbz
     header = weights.Header(recipe.title, words, about.step_minutes, about.pixel_km, *recipe.data.zr,
-                            card=card(recipe, content, about, weaknesses))
+                            card=card(recipe, content, about, weaknesses), dbz_least=least, dbz_most=most)
     weights.save(target, network, header)
     return header
 

@@ -39,7 +39,8 @@ class DataPart:
     empty. zr: the Z-R pair of the network's unit. rain_bias: from 0, all sequences alike, to 1, by the share of
     cells from ``rain_threshold`` mm/h. workers: processes that read ahead. epoch: sequences of an epoch where the
     source has no end. digits: a folder with the MNIST files, for moving-mnist. preparation: a name of
-    :mod:`engine.training.preparation`, with its options."""
+    :mod:`engine.training.preparation`, with its options. fixed: names of fields that do not change with time and are
+    shown as well (:mod:`engine.radar.ground`), fixed_files: where those that coasts do not tell are read from."""
 
     source: Literal["packs", "moving-mnist"] = "packs"
     packs: tuple[str, ...] = ()
@@ -56,6 +57,8 @@ class DataPart:
     digits: str = ""
     preparation: str = "unit-pixels"
     preparation_options: dict[str, Any] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    fixed_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

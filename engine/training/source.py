@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE
+from engine.training.ground import Ground
 from engine.training.packs import Codes, Pack
 from engine.training.preparation import Sample
 
@@ -40,10 +41,10 @@ class Source(Protocol):
 
 
 class PackSource:
-    """One split of several packs, one after the other."""
+    """One split of several packs, one after the other. ground: fixed fields to show beside each sequence."""
 
-    def __init__(self, packs: tuple[Pack, ...], split: str) -> None:
-        self.packs = packs
+    def __init__(self, packs: tuple[Pack, ...], split: str, ground: Ground | None = None) -> None:
+        self.packs, self.ground = packs, ground
         self.places = [(number, int(index)) for number, pack in enumerate(packs) for index in pack.split(split)]
 
     def __len__(self) -> int:
@@ -52,7 +53,8 @@ class PackSource:
     def sequence(self, index: int) -> Sample:
         number, place = self.places[index]
         pack = self.packs[number]
-        return Sample(pack.codes(place), pack.zr(place), pack.step_minutes, float(np.mean(pack.pixel_km)))
+        fixed = self.ground.under(pack, place) if self.ground is not None else None
+        return Sample(pack.codes(place), pack.zr(place), pack.step_minutes, float(np.mean(pack.pixel_km)), fixed)
 
     def rain_share(self, index: int, threshold: float) -> float:
         sample = self.sequence(index)
@@ -102,7 +104,7 @@ def open_packs(paths: tuple[str, ...], length: int, motion: bool = True) -> tupl
 def piece(sample: Sample, length: int, every: int, crop: int, draw: np.random.Generator | None) -> Sample:
     """``length`` frames, every so manieth, of a square of ``crop`` cells (0: all). Where: drawn, or with None the
     first frames and the middle."""
-    codes = sample.codes
+    codes, fixed = sample.codes, sample.fixed
     span = (length - 1) * every + 1
     start = _place(codes.shape[0] - span, draw, 0)
     codes = codes[start:start + span:every]
@@ -111,7 +113,8 @@ def piece(sample: Sample, length: int, every: int, crop: int, draw: np.random.Ge
             raise NotEnoughInput(f"A piece of {crop} cells does not fit into frames of {codes.shape[1:]}.")
         row, column = (_place(side - crop, draw, (side - crop) // 2) for side in codes.shape[1:])
         codes = codes[:, row:row + crop, column:column + crop]
-    return Sample(codes, sample.zr, sample.step_minutes, sample.pixel_km)
+        fixed = None if fixed is None else fixed[:, row:row + crop, column:column + crop]
+    return Sample(codes, sample.zr, sample.step_minutes, sample.pixel_km, fixed)
 
 
 def _place(most: int, draw: np.random.Generator | None, otherwise: int) -> int:

@@ -14,9 +14,11 @@ from torch import nn
 from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, UnwritableOutput, WrongUsage
 from engine.networks.configuration import Configuration, build
+from engine.networks.downscaling_zoo import DOWNSCALING
 from engine.networks.zoo import ZOO
 from engine.radar.units import ZR
 from engine.training.data import Share
+from engine.training.ground import Ground
 from engine.training.loop import Training
 from engine.training.moving_mnist import MovingMNIST, digits_for
 from engine.training.preparation import preparation
@@ -26,13 +28,16 @@ from engine.training.share import check
 from engine.training.source import PackSource, Source, open_packs, rain_shares
 
 RECIPE_FILE, SAMPLING_FILE = "recipe.json", "sampling.json"
+STILL = ("noising", "downscaling")
+"""Preparations for which packs go together whatever storms move per step."""
 
 
 def configuration(wish: ModelPart) -> Configuration:
     """Of the zoo's network of that name, with what the recipe changes. Raises WrongUsage."""
-    if wish.name not in ZOO:
-        raise WrongUsage(f"There is no network called '{wish.name}' to train. Known: {', '.join(ZOO)}.")
-    base = ZOO[wish.name].configuration
+    known = {**ZOO, **DOWNSCALING}
+    if wish.name not in known:
+        raise WrongUsage(f"There is no network called '{wish.name}' to train. Known: {', '.join(known)}.")
+    base = known[wish.name].configuration
     return replace(base, hidden=wish.hidden or base.hidden, inputs=wish.inputs or base.inputs,
                    leads=wish.leads or base.leads, cell_options={**base.cell_options, **wish.cell_options},
                    options={**base.options, **wish.options})
@@ -107,8 +112,9 @@ def sources(recipe: Recipe) -> tuple[Source, Source]:
     """What is trained on and what is validated on. Raises UnreadableInput."""
     if recipe.data.source == "moving-mnist":
         return _moving_mnist(recipe, "train"), _moving_mnist(recipe, "validation")
-    packs = open_packs(recipe.data.packs, recipe.frames)
-    return PackSource(packs, "train"), PackSource(packs, "validation")
+    packs = open_packs(recipe.data.packs, recipe.frames, motion=recipe.data.preparation not in STILL)
+    ground = Ground.wished(recipe.data)
+    return PackSource(packs, "train", ground), PackSource(packs, "validation", ground)
 
 
 def _moving_mnist(recipe: Recipe, split: str) -> MovingMNIST:

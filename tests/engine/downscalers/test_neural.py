@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine import catalogue
 from engine.downscalers import neural
 from engine.downscalers.fields import block_means, local_most, repeated
-from engine.downscalers.neural import MOST, NeuralDownscaler
+from engine.downscalers.neural import MOST, NeuralDownscaler, Scale
 from engine.downscalers.protocol import Factors, Frame, Options, downscale
 from engine.errors import NotEnoughInput, NoWeights, WrongUsage
 from engine.forecasters.protocol import Context
@@ -20,7 +20,7 @@ from engine.jobs import weights as weights_job
 from engine.jobs.forecast import ForecastRequest, run
 from engine.jobs.scope import Scope
 from engine.networks.configuration import Configuration, Option, build
-from engine.networks.downscaling_unets import SpaceTimeUNet
+from engine.networks.trilinear import trilinear
 from engine.networks.weights import Header, save
 from engine.radar.sequence import Field
 from tests.engine.downscalers.cells import inputs
@@ -73,23 +73,22 @@ class Trilinear(nn.Module):
     """Instead of a network: what tiles make of it is known."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        height, width = 2 * frames.shape[3], 2 * frames.shape[4]
-        return SpaceTimeUNet.refined(frames[:, :, 0], 2, height, width)[:, :, None]
+        return trilinear(frames[:, :, 0])[:, :, None]
 
 
 def test_tiles_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of a local network put together are the whole: the border of a tile is its neighbour's matter."""
     units = np.random.default_rng(0).random((2, 70, 90)).astype(np.float32)
-    whole = neural.PairByPair(Trilinear(), inputs(rain()).zr, Options(), Context())._run(units)
+    whole = neural.PairByPair(Trilinear(), Scale(inputs(rain()).zr), Options(), Context())._run(units)
     monkeypatch.setattr(neural, "SIDE", 40)
-    tiled = neural.PairByPair(Trilinear(), inputs(rain()).zr, Options(), Context())._run(units)
+    tiled = neural.PairByPair(Trilinear(), Scale(inputs(rain()).zr), Options(), Context())._run(units)
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="refines by 2 x 2 in space, 2 in time"):
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path)), Options(Factors(3, 3, 2)), Context())
-    with pytest.raises(NotEnoughInput, match="reads elevation and a land-sea mask"):
+    with pytest.raises(NotEnoughInput, match="reads elevation and land_sea_mask"):
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path, static=2)), Options(), Context())
     with pytest.raises(NotEnoughInput, match="precipitation rate"):
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path, dynamic=3)), Options(), Context())

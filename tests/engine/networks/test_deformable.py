@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.networks.deformable import Deformable, deformable_convolution, sampled
+from engine.networks.deformable import Deformable, deformable_convolution
 
 Given = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -90,9 +90,16 @@ def test_gradients() -> None:
 
 
 def test_reading_between_cells_by_hand() -> None:
+    """The middle tap alone, from the upper left cell: between four cells, between two, half beyond the border (where
+    there is nought), on a cell, and far beyond."""
     field = torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]])
-    rows, columns = torch.tensor([[0.5, 0.25, -0.5, 1.0, 5.0]]), torch.tensor([[0.5, 1.0, 0.0, 1.0, 0.0]])
-    assert sampled(field, rows, columns).flatten().tolist() == [6.0, 6.0, 0.0, 12.0, 0.0]
+    weight = torch.zeros(1, 1, 3, 3)
+    weight[..., 1, 1] = 1.0
+    for (down, right), expected in {(0.5, 0.5): 6, (0.25, 1): 6, (1, 1.5): 6, (-0.5, 0): 0, (1, 1): 12, (5, 0): 0}.items():
+        offsets = torch.zeros(1, 18, 2, 2)
+        offsets[:, 8, 0, 0], offsets[:, 9, 0, 0] = down, right
+        found = deformable_convolution(field, offsets, torch.ones(1, 9, 2, 2), weight, None)
+        torch.testing.assert_close(found[0, 0, 0, 0], torch.tensor(float(expected)))
 
 
 def test_it_starts_as_half_a_convolution() -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from engine import catalogue
 from engine.errors import WrongUsage
 from engine.networks.configuration import Configuration, build, parameter_count
-from engine.networks.downscaling_unets import SpaceTimeUNet
+from engine.networks.trilinear import trilinear
 from engine.networks.downscaling_zoo import DOWNSCALING
 from engine.networks.zsm import Alignment, DeformableConvLSTM, Direction, Levels, ZoomingSlowMo
 
@@ -162,6 +162,6 @@ def _up(values: Tensor) -> Tensor:
 
 def test_what_unet3d_starts_from_is_trilinear() -> None:
     frames = torch.tensor([[[[0.0, 4.0]], [[8.0, 8.0]]]])
-    found = SpaceTimeUNet.refined(frames, 2, 2, 4)
+    found = trilinear(frames)
     assert found[0, :, 0].tolist() == [[0, 1, 3, 4], [4, 4.5, 5.5, 6], [8, 8, 8, 8]]
     assert found.shape == (1, 3, 2, 4)

@@ -13,6 +13,7 @@ from engine.errors import StormdeckError, UnreadableInput, WrongUsage
 from engine.jobs.train import TrainRequest, recipe_file, shipped, told
 from engine.losses.db_rnn import db_rnn
 from engine.networks.configuration import build
+from engine.networks.downscaling_zoo import DOWNSCALING
 from engine.networks.zoo import ZOO
 from engine.training.optimisers import optimiser
 from engine.training.preparation import preparation
@@ -130,4 +131,4 @@ def test_the_request_changes_the_recipe(tmp_path: Path) -> None:
 
 def test_recipes_are_toml_without_surprises() -> None:
     for file in SHIPPED.values():
-        assert tomllib.loads(file.read_text(encoding="utf-8"))["model"]["name"] in ZOO
+        assert tomllib.loads(file.read_text(encoding="utf-8"))["model"]["name"] in {**ZOO, **DOWNSCALING}
