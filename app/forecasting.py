@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -16,6 +17,9 @@ from engine.radar.packed import AnyField
 from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 
+if TYPE_CHECKING:
+    from app.learning import Learning
+
 KEPT_BYTES = 384 << 20
 """Frames of finished runs beyond this are given up, oldest run first."""
 
@@ -26,6 +30,10 @@ REFINE = (2, 2, 2)
 
 SHARPENED = "SHARPENED"
 """What frames wear on the map that a deblurrer has changed: the title may be too narrow to say so."""
+
+
+ADAPTED, LEARNT = " online", "ONLINE-ADAPTED"
+"""What stands behind the name of a forecaster that has learnt from this archive, and what its frames wear."""
 
 
 class Forecasting(QObject):
@@ -51,6 +59,7 @@ class Forecasting(QObject):
         self._unscored: dict[int, Run] = {}
         self._shown_name = ""
         self.region: Region | None = None
+        self._learning: Learning | None = None
         self._rescore_timer = QTimer(self)
         self._rescore_timer.setSingleShot(True)
         self._rescore_timer.setInterval(RESCORE_DELAY_MS)
@@ -99,6 +108,10 @@ class Forecasting(QObject):
         if self.shown in runs:
             self.show(runs[(runs.index(self.shown) + 1) % len(runs)].forecaster)
 
+    def use_learning(self, learning: Learning) -> None:
+        """Where weights come from that were learnt online."""
+        self._learning = learning
+
     # -- archive and reference time
 
     def clear(self) -> None:
@@ -141,14 +154,16 @@ class Forecasting(QObject):
         wish = self._settings.values
         self.cancel()
         parts = REFINE[2] if wish.downscaler else 1
-        run = Run(*_names(wish.forecaster, wish.deblurrer, wish.downscaler), self._reference, parts * wish.lead_times,
-                  wish.inputs, wish.forecaster, wish.deblurrer, wish.downscaler, parts,
-                  marks=(SHARPENED,) if wish.deblurrer else ())
+        network = self._learning.network(wish.forecaster) if self._learning is not None else None
+        method = wish.forecaster + (ADAPTED if network is not None else "")
+        run = Run(*_names(method, wish.deblurrer, wish.downscaler), self._reference, parts * wish.lead_times,
+                  wish.inputs, method, wish.deblurrer, wish.downscaler, parts,
+                  marks=(*((SHARPENED,) if wish.deblurrer else ()), *((LEARNT,) if network is not None else ())))
         request = ForecastRequest(
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
             lead_times=wish.lead_times, deblurrer=wish.deblurrer or None,
             downscaler=wish.downscaler or None, refine=REFINE, device=wish.device,
-            thresholds=wish.thresholds, score=True, compact=True, before=self._needs_plain(run))
+            thresholds=wish.thresholds, score=True, compact=True, before=self._needs_plain(run), network=network)
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
         for one in filter(None, (self._plain(run) if request.before else None, run)):
             self._runs.pop((one.forecaster, one.reference), None)
@@ -168,7 +183,8 @@ class Forecasting(QObject):
 
     def _plain(self, run: Run) -> Run:
         """The forecast that a sharpened run is made of; its frames come with those of the sharpened one."""
-        run.plain = Run(*_names(run.method, "", ""), run.reference, run.lead_times, run.inputs, run.method)
+        run.plain = Run(*_names(run.method, "", ""), run.reference, run.lead_times, run.inputs, run.method,
+                        marks=tuple(mark for mark in run.marks if mark == LEARNT))
         return run.plain
 
     def cancel(self) -> None:
@@ -321,5 +337,9 @@ def _names(forecaster: str, deblurrer: str, downscaler: str) -> tuple[str, str]:
     """Name and title of a run."""
     chain = (("forecaster", forecaster), ("deblurrer", deblurrer), ("downscaler", downscaler))
     used = [(kind, name) for kind, name in chain if name]
-    return (" + ".join(name for _, name in used),
-            " + ".join(catalogue.row(kind, name).title for kind, name in used))
+    return " + ".join(name for _, name in used), " + ".join(_title(kind, name) for kind, name in used)
+
+
+def _title(kind: str, name: str) -> str:
+    adapted = ", online-adapted" if name.endswith(ADAPTED) else ""
+    return catalogue.row(kind, name.removesuffix(ADAPTED)).title + adapted

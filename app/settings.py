@@ -46,6 +46,9 @@ class Values:
     speed: int = 8
     loop: bool = True
     follow: bool = True
+    live_forecasts: bool = False
+    learn: bool = False
+    training_at_close: str = "ask"
     geometry: str = ""
     state: str = ""
     keys: dict[str, str] = field(default_factory=dict)
@@ -122,7 +125,8 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "pool": _pool, "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
     "theme": _one_of("dark", "light"), "contours": _one_of(*CONTOUR_MODES), "palette": _kind(str),
     "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool),
-    "follow": _kind(bool), "geometry": _kind(str), "state": _kind(str),
+    "follow": _kind(bool), "live_forecasts": _kind(bool), "learn": _kind(bool),
+    "training_at_close": _one_of("ask", "keep", "pause"), "geometry": _kind(str), "state": _kind(str),
     "keys": _keys, "scores": _texts,
 }
 

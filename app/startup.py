@@ -15,6 +15,7 @@ from engine.jobs.events import Event, Finished
 class Startup(QObject):
     """Nothing heavy is imported before :meth:`begin`'s work starts, after the first paint."""
 
+    began = Signal()
     device_known = Signal(str)
     models_known = Signal(list)
 
@@ -35,11 +36,17 @@ class Startup(QObject):
             session.open(self._paths)
         else:
             self.open_sample_and_forecast()
-        from engine.jobs.models import ModelsRequest
         from engine.jobs.warm_up import WarmUpRequest
 
-        self._context.bridge.submit("models", ModelsRequest(), self._on_models)
+        self.ask_for_models()
+        self.began.emit()
         self._context.bridge.submit("warm-up", WarmUpRequest(), self._on_warm, priority=20)
+
+    def ask_for_models(self) -> None:
+        """Which networks have weights; again after some were taken into use."""
+        from engine.jobs.models import ModelsRequest
+
+        self._context.bridge.submit("models", ModelsRequest(), self._on_models)
 
     def open_sample_and_forecast(self) -> None:
         try:

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import (
-    QDockWidget,
-    QFileDialog,
-    QLabel,
-    QMainWindow,
-    QMessageBox,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
 
-import resources
 from app.actions import ACTIONS, MENUS, Actions
 from app.appearance import Appearance
 from app.bridge import EngineBridge
 from app.clutter import Clutter
 from app.context import Context
-from app.dialogs.keys import KeysDialog
+from app.dialog_desk import DialogDesk
 from app.dialogs.message_bar import MessageBar
 from app.following import Following
 from app.gaps import Gaps
 from app.icons import icon
+from app.learning import Learning
+from app.live import LiveForecasts
 from app.measure import Measure
+from app.opening import Opening, local_paths
 from app.panel_keys import PanelKeys
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT, PanelRow
 from app.panels.lazy import LazyPanel
-from app.panels.map_modes import BLINK, SWIPE
 from app.panels.maps import MapsPanel
 from app.parts import Parts
 from app.pictures import Pictures
@@ -47,8 +40,11 @@ from app.rolling import Rolling
 from app.session import Session
 from app.settings import Settings
 from app.startup import Startup
+from app.training.chip import TrainingChip
+from app.training.closing import Closing
+from app.training.runs import TrainingRuns
 from app.verification import Verification
-from engine import __version__
+from app.view_desk import ViewDesk
 from engine.errors import NotEnoughInput, StormdeckError, Undescribed, UnreadableInput
 
 log = logging.getLogger(__name__)
@@ -82,6 +78,12 @@ class MainWindow(QMainWindow):
         self.following = Following(self.session, self.bridge, settings, self)
         self.rolling = Rolling(self.session, self.bridge, self)
         self.regions = Regions(self.session, self.bridge, self.maps.all_panes, self)
+        self.live = LiveForecasts(self.session, settings, self)
+        self.learning = Learning(self.session, self.bridge, settings, self)
+        self.session.forecasting.use_learning(self.learning)
+        self.training = TrainingRuns(self.bridge, self)
+        self.closing = Closing(self, self.training, settings)
+        self.opening, self.dialogs, self.view = Opening(self), DialogDesk(self), ViewDesk(self)
         self.message_bar = MessageBar()
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
@@ -108,8 +110,10 @@ class MainWindow(QMainWindow):
         self.docks["scores"].raise_()
         self.panel_keys = PanelKeys(self.docks, self)
         self.readout = Readout(self.statusBar(), self.context, self.maps)
+        self.statusBar().addPermanentWidget(TrainingChip(self.training, self.actions_by_key["training"]))
         self.region_desk = RegionDesk(self)
         self.panels["run"].recent.use(self.rolling)  # type: ignore[attr-defined]
+        self.panels["run"].learning.use(self.learning)  # type: ignore[attr-defined]
         self._build_menus()
         self.chip = QLabel("no archive")
         self.chip.setContentsMargins(0, 4, 12, 0)
@@ -158,33 +162,19 @@ class MainWindow(QMainWindow):
             if row.after_line:
                 menus[row.menu].addSeparator()
             menus[row.menu].addAction(self.actions_by_key[row.key])
-        palettes = menus["View"].addMenu("&Rain colours")
-        for name, title in self.appearance.palettes():
-            action = palettes.addAction(title)
-            action.setObjectName(name)
-            action.setCheckable(True)
-            action.triggered.connect(self._palette_chosen)
-        self._palette_menu = palettes
-        palettes.aboutToShow.connect(self._tick_palette)
+        self.view.fill_palettes(menus["View"].addMenu("&Rain colours"))
         for dock in self.docks.values():
             menus["Window"].addAction(dock.toggleViewAction())
 
     def _connect(self) -> None:
-        session, values, actions = self.session, self.settings.values, self.actions_by_key
-        actions["contours"].setChecked(values.contours != "off")
-        actions["crossed"].setChecked(values.contours == "crossed")
-        actions["smooth"].setChecked(values.smooth)
-        actions["loop"].setChecked(values.loop)
-        actions["follow"].setChecked(values.follow)
-        actions[values.theme].setChecked(True)
+        session, actions = self.session, self.actions_by_key
+        self.view.connect_up()
         actions.wire(self)
         actions["polar"].setEnabled(False)
         actions["events"].setEnabled(False)
         self.parts.changed.connect(self._show_parts)
         self.gaps.failed.connect(self.show_problem)
         session.sequence_changed.connect(self._show_chip)
-        self.maps.set_smooth(values.smooth)
-        self.maps.modes.changed.connect(self._show_modes)
         self.maps.shown.connect(self.player.frame_painted)
         self.maps.shown.connect(self._follow)
         self.maps.cursor_moved.connect(self._cursor_moved)
@@ -204,6 +194,9 @@ class MainWindow(QMainWindow):
         self.appearance.changed.connect(self._restyle)
         self.startup.device_known.connect(self.readout.set_device)
         self.startup.models_known.connect(self.panels["run"].set_models)  # type: ignore[attr-defined]
+        self.startup.began.connect(self.training.look)
+        self.training.promoted.connect(self._on_promoted)
+        self.training.failed.connect(self._training_failed)
         self._restyle()
 
     def _restore(self) -> None:
@@ -221,47 +214,12 @@ class MainWindow(QMainWindow):
 
     # -- opening
 
-    def open_files(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open radar files", self._folder())
-        if names:
-            self.session.open(names)
-
-    def open_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Open a folder of radar files", self._folder())
-        if name:
-            self.session.open([name])
-
-    def open_sample(self) -> None:
-        try:
-            self.session.open([resources.sample_archive()])
-        except FileNotFoundError as problem:
-            self.show_problem(StormdeckError(str(problem), advice="Install the program again."))
-
-    def choose_images(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Describe a folder of images", self._folder())
-        if name:
-            self.describe_images(Path(name))
-
-    def describe_images(self, folder: Path) -> None:
-        from app.dialogs.describe_images import DescribeImagesDialog
-
-        dialog = DescribeImagesDialog(self.context, folder, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def _folder(self) -> str:
-        recent = self.settings.values.recent
-        return str(Path(recent[0]).parent) if recent else str(Path.home())
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _local_paths(event):
+        if local_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = _local_paths(event)
-        if paths:
-            event.acceptProposedAction()
-            self.session.open(paths)
+        self.opening.drop(event)
 
     def _show_archive(self) -> None:
         sequence = self.session.sequence
@@ -286,49 +244,6 @@ class MainWindow(QMainWindow):
         self.chip.show()
 
     # -- what actions call
-
-    def set_contours_shown(self, shown: bool) -> None:
-        crossed = self.actions_by_key["crossed"].isChecked()
-        self._set_contours("off" if not shown else "crossed" if crossed else "own")
-
-    def set_contours_crossed(self, crossed: bool) -> None:
-        if not self.actions_by_key["contours"].isChecked():
-            self.actions_by_key["contours"].setChecked(True)
-        self._set_contours("crossed" if crossed else "own")
-
-    def _set_contours(self, mode: str) -> None:
-        self.settings.values.contours = mode
-        self.maps.redraw_contours()
-
-    def _show_modes(self) -> None:
-        modes = self.maps.modes
-        for key, on in (("swipe", modes.mode == SWIPE), ("blink", modes.mode == BLINK),
-                        ("difference", modes.difference_shown)):
-            action = self.actions_by_key[key]
-            action.blockSignals(True)
-            action.setChecked(on)
-            action.blockSignals(False)
-
-    def set_smooth(self, smooth: bool) -> None:
-        self.settings.values.smooth = smooth
-        self.maps.set_smooth(smooth)
-
-    def use_dark(self, chosen: bool) -> None:
-        if chosen:
-            self.appearance.set_theme("dark")
-
-    def use_light(self, chosen: bool) -> None:
-        if chosen:
-            self.appearance.set_theme("light")
-
-    def _palette_chosen(self) -> None:
-        sender = self.sender()
-        if sender is not None:
-            self.appearance.set_palette(sender.objectName())
-
-    def _tick_palette(self) -> None:
-        for action in self._palette_menu.actions():
-            action.setChecked(action.objectName() == self.appearance.palette)
 
     def cancel(self) -> None:
         """Escape: what is being drawn, else the running forecast, else an archive being opened, else measuring, else
@@ -355,58 +270,15 @@ class MainWindow(QMainWindow):
     def reference_here(self) -> None:
         self.session.set_reference_near(self.session.position)
 
-    def show_events(self) -> None:
-        from app.dialogs.events import EventsDialog
-
-        dialog = EventsDialog(self.parts, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def show_polar(self) -> None:
-        from app.dialogs.polar import PolarDialog
-
-        dialog = PolarDialog(self.session, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def export(self) -> None:
-        from app.dialogs.export import ExportDialog
-
-        if self.session.sequence is None:
-            self.show_problem(StormdeckError("There is nothing to export.", advice="Open an archive first."))
-            return
-        dialog = ExportDialog(self.context, Path.home(), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def show_palette(self) -> None:
-        from app.dialogs.palette import CommandPalette
-
-        dialog = CommandPalette(self.actions_by_key, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def show_keys(self) -> None:
-        dialog = KeysDialog(self.actions_by_key, self.settings, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
-    def show_about(self) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "About Stormdeck",
-                          f"<b>Stormdeck {__version__}</b><br>A workstation for precipitation nowcasting.",
-                          QMessageBox.StandardButton.Close, self)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
-
     # -- what is shown
 
     def show_problem(self, error: StormdeckError) -> None:
         """A sentence, what to do, and one button that does it; the log has the rest."""
         do: Callable[[], object]
         if isinstance(error, Undescribed):
-            action, do = "Describe the images…", partial(self.describe_images, Path(error.path))
+            action, do = "Describe the images…", partial(self.opening.describe, Path(error.path))
         elif isinstance(error, UnreadableInput):
-            action, do = "Open files…", self.open_files
+            action, do = "Open files…", self.opening.files
         elif isinstance(error, NotEnoughInput) and self.session.possible_references():
             action, do = "Nearest possible time", self._to_possible
         else:
@@ -443,10 +315,24 @@ class MainWindow(QMainWindow):
         self._show_playing(self.player.playing)
         self.message_bar.set_colours(theme.panel, theme.text, theme.warning)
 
+    def _on_promoted(self, result: dict[str, object]) -> None:
+        self.learning.forget(str(result["used_as"]))
+        self.startup.ask_for_models()
+
+    def _training_failed(self, error: StormdeckError) -> None:
+        if not self.dialogs.training_is_seen():
+            self.show_problem(error)
+
     # -- the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stops the loop, cancels and joins the engine, saves what is remembered."""
+        """Stops the loop, cancels and joins the engine, saves what is remembered; runs that train may be asked about
+        before."""
+        if not self.closing.may_close():
+            event.ignore()
+            return
+        self.training.stop()
+        self.dialogs.end()
         self.player.pause()
         self.maps.modes.stop()
         self.following.stop()
@@ -457,7 +343,3 @@ class MainWindow(QMainWindow):
         self.panels["log"].end()  # type: ignore[attr-defined]
         self.settings.save()
         event.accept()
-
-
-def _local_paths(event: QDropEvent) -> Sequence[str]:
-    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]

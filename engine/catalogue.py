@@ -174,6 +174,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "training-sample", "Draw a sample forecast", "engine.jobs.training_sample:run", "display"),
     Row("job", "recipes", "List the training recipes", "engine.jobs.training_desk:recipes", "files"),
     Row("job", "import-weights", "Import published weights", "engine.jobs.import_weights:run", "files"),
+    Row("job", "learn", "Learn from new frames", "engine.jobs.learn:run", "learning"),
     Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run", "display"),
     Row("job", "difference", "Predicted minus observed", "engine.jobs.difference:run", "display"),
     Row("job", "contingency", "Hits and misses", "engine.jobs.contingency:run", "display"),

@@ -21,6 +21,7 @@ from app import wording
 from app.context import Context
 from app.own_keys import OwnKeys
 from app.panels import model_lists
+from app.panels.learning_line import LearningLine
 from app.panels.recent_scores import RecentScores
 from app.panels.sharpened import SharpenedRow
 from app.runs import Run
@@ -69,6 +70,7 @@ class RunPanel(QWidget):
         OwnKeys(self.forecaster, self.deblurrer, self.downscaler, self.reference, self.inputs, self.lead_times,
                 self.device, self.kept)
         self.recent = RecentScores(self.forecaster, context.appearance)
+        self.learning = LearningLine(self.forecaster, context.appearance)
         self.sharpened = SharpenedRow(context)
         self._lay_out()
         self._fill()
@@ -81,6 +83,7 @@ class RunPanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
         form.addRow(self.recent)
+        form.addRow(self.learning)
         form.addRow("Sharpen", self.deblurrer)
         form.addRow("Downscale", self.downscaler)
         form.addRow("", self.lacking)

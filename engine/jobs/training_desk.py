@@ -19,6 +19,8 @@ from engine.jobs.training_list import forget, remember
 from engine.training.lock import is_trained_in
 from engine.training.status import LOG_FILE, PAUSE, STOP, ask, read_status
 
+__all__ = ["ADD", "FORGET", "AskRequest", "RecipeLine", "RecipesRead", "RecipesRequest", "StartRequest", "ask"]
+
 NICENESS = 10
 """Training leaves the processor to whoever looks at maps meanwhile."""
 ADD, FORGET = "add", "forget"

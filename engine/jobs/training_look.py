@@ -39,7 +39,7 @@ __all__ = ["DIED", "DONE", "FAILED", "PAUSE", "PAUSED", "RUNNING", "STARTING", "
 
 CURVES_FILE, RECIPE_FILE, BEST = "curves.jsonl", "recipe.json", "best.checkpoint"
 COLUMNS = ("loss", "learning_rate", "sequences_per_second")
-MOST_POINTS = 240
+MOST_POINTS = 120
 CHUNK_BYTES = 1 << 20
 LOG_BYTES = 4000
 STARTING_S = 60.0

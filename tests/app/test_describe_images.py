@@ -238,7 +238,7 @@ def test_colours_get_their_values_from_a_list(driver: Driver, tmp_path: Path) ->
 def test_a_folder_without_pictures_says_so(driver: Driver, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    driver.window.describe_images(empty)
+    driver.window.opening.describe(empty)
     dialog = driver.window.findChildren(DescribeImagesDialog)[0]
     driver.until(lambda: "holds no PNG" in dialog.status.text())
     assert not dialog.save.isEnabled()

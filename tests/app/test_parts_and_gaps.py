@@ -89,7 +89,7 @@ def test_places_are_written_with_their_directions() -> None:
 def test_other_archives_have_no_events(driver: Driver, tmp_path: Path) -> None:
     open_file(driver, events_file(tmp_path))
     driver.until(driver.window.actions_by_key["events"].isEnabled)
-    driver.window.open_sample()
+    driver.window.opening.sample()
     driver.until(lambda: not driver.session.is_opening and not driver.window.bridge.busy())
     assert not driver.window.actions_by_key["events"].isEnabled()
     assert not driver.archive.events.isVisible()

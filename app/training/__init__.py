@@ -1,0 +1,1 @@
+"""Training runs in the window: begun, watched, paused, compared, and their weights taken into use."""
