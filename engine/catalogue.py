@@ -67,6 +67,8 @@ ROWS: tuple[Row, ...] = (
         "engine.forecasters.rover:RoverLinearEulerian", "optical flow"),
     Row("forecaster", "rover-nonlinear-eulerian", "ROVER, non-linear, repeated warp (benchmark protocol)",
         "engine.forecasters.rover:RoverNonlinearEulerian", "optical flow"),
+    Row("forecaster", "pysteps-sprog", "S-PROG (pysteps)", "engine.forecasters.pysteps_methods:SProg", "to compare"),
+    Row("forecaster", "pysteps-anvil", "ANVIL (pysteps)", "engine.forecasters.pysteps_methods:Anvil", "to compare"),
 
     # networks: a row with parameters needs weights; the counts are those of engine.networks.zoo, a test sees to it
     Row("forecaster", "lagrangian-unet", "Lagrangian U-Net",
@@ -145,14 +147,14 @@ ROWS: tuple[Row, ...] = (
     Row("downscaler", "fc-zsm-ds", "FC-ZSM, dynamic and fixed fields", _REFINING, "zooming slow-mo", 9_477_617,
         ("precipitation rate", "measurement height", "elevation", "land-sea mask")),
 
-    # a job's family is the lane it runs in; the device lane where none is named
-    Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
     Row("downscaler", "unet-small", "U-Net, small", _REFINING, "U-Net", 482_076),
     Row("downscaler", "unet3d-small", "UNet3D, small", _REFINING, "U-Net", 339_705),
     Row("downscaler", "zsm-small", "Zooming Slow-Mo, small", _REFINING, "zooming slow-mo", 492_941),
     Row("downscaler", "fc-zsm-s-small", "FC-ZSM, fixed fields, small", _REFINING, "zooming slow-mo", 520_989,
         ("land-sea mask",)),
 
+    # a job's family is the lane it runs in; the device lane where none is named
+    Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),
     Row("job", "forecast", "Run a forecast", "engine.jobs.forecast:run"),
     Row("job", "open", "Open an archive", "engine.jobs.open:run", "files"),
     Row("job", "parts", "List the sequences of a file", "engine.jobs.parts:run", "files"),
@@ -172,9 +174,9 @@ ROWS: tuple[Row, ...] = (
     Row("job", "training-start", "Start a training run", "engine.jobs.training_desk:start", "runs"),
     Row("job", "training-ask", "Pause or stop a training run", "engine.jobs.training_desk:answer", "runs"),
     Row("job", "training-sample", "Draw a sample forecast", "engine.jobs.training_sample:run", "display"),
+    Row("job", "learn", "Learn from new frames", "engine.jobs.learn:run", "learning"),
     Row("job", "recipes", "List the training recipes", "engine.jobs.training_desk:recipes", "files"),
     Row("job", "import-weights", "Import published weights", "engine.jobs.import_weights:run", "files"),
-    Row("job", "learn", "Learn from new frames", "engine.jobs.learn:run", "learning"),
     Row("job", "display", "Prepare frames for the screen", "engine.jobs.display:run", "display"),
     Row("job", "difference", "Predicted minus observed", "engine.jobs.difference:run", "display"),
     Row("job", "contingency", "Hits and misses", "engine.jobs.contingency:run", "display"),

@@ -27,6 +27,8 @@ from engine.radar.scaling import unit_pixel
 from engine.radar.units import ZR
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.forecasters.moving_frame import Motion
 
 Field = NDArray[np.float32]
@@ -36,6 +38,8 @@ KEPT, KEPT_MINUTES = 0.75, 12.0
 """Share of the last frame itself in the forecast, and how fast it falls: what has just been seen is known best."""
 WIDENED, WIDENED_MINUTES = 0.3, 20.0
 """Rain is forecast over so much more area than in the last frame, and how fast that is reached."""
+VIEWS: tuple[tuple[int, ...], ...] = ((), (-2, -1))
+"""Axes that are mirrored: the network has no side that it prefers, and the mean of mirrored views errs less."""
 _OVERLAP = 96
 _SIDE = 512
 
@@ -166,7 +170,7 @@ class LagrangianForecaster(Weighted):
         piece = torch.from_numpy(np.ascontiguousarray(seen[(slice(None), *tile.place)])).to(context.device)
         high, wide = piece.shape[-2:]
         size = torch.tensor([pixel], device=context.device)
-        logits = network(padded(piece[None], network), size)[0, :, :, :high, :wide]
+        logits = _as_seen_from(VIEWS, network, padded(piece[None], network), size)[0, :, :, :high, :wide]
         for minute in minutes:
             context.token.check()
             place = min(max(minute / self.header.step_minutes - 1.0, 0.0), network.leads - 1.0)
@@ -174,3 +178,11 @@ class LagrangianForecaster(Weighted):
             share = place - low
             yield quantile_field(torch.lerp(logits[low], logits[high_], share),
                                  torch.lerp(network.decision[low], network.decision[high_], share)).cpu().numpy()
+
+
+def _as_seen_from(views: tuple[tuple[int, ...], ...], network: Any, piece: Tensor, size: Tensor) -> Tensor:
+    """The mean of the network's logits over mirrored views of one piece."""
+    total = network(piece.flip(views[0]), size).flip(views[0])
+    for axes in views[1:]:
+        total += network(piece.flip(axes), size).flip(axes)
+    return total / len(views)  # type: ignore[no-any-return]

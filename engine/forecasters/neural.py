@@ -104,7 +104,10 @@ class NeuralForecaster(Weighted):
         back = None if grid is inputs.grid else between(grid, inputs.grid)
         unknown = np.isnan(inputs.frames[-1])
         for lead, unit in enumerate(self._careful(network, to_network, options.lead_times, context), start=1):
-            rain_rate = rain_rate_of_pixel(np.clip(np.nan_to_num(unit), 0.0, 1.0), zr)
+            values = np.clip(np.nan_to_num(unit), 0.0, 1.0)
+            if self.header.read_out is not None:
+                values = self.header.read_out.read(values, lead - 1)
+            rain_rate = rain_rate_of_pixel(values, zr)
             if back is not None:
                 rain_rate = np.nan_to_num(back(rain_rate))
             rain_rate[unknown] = np.nan
@@ -153,11 +156,8 @@ class NeuralForecaster(Weighted):
         from engine.forecasters.block_tiles import blocks
         from engine.networks.rollout import asking, goes_on, state_bytes
 
-        multiple = int(getattr(network, "grid_multiple", 1))
-        fixed: tuple[int, int] | None = getattr(network, "fixed_grid", None)
         shape = (frames.shape[1], frames.shape[2])
-        overlap = max(self.tiling.overlap, int(getattr(network, "tile_overlap", 0)))
-        tiles = cut(shape, fixed, overlap) if fixed else cut(shape, (side, side), overlap, multiple)
+        tiles = self._tiles(network, shape, side)
         kept = state_bytes(network) * sum(tile.weights.size for tile in tiles)
         network.to(device)
         if device == "cuda":
@@ -174,6 +174,13 @@ class NeuralForecaster(Weighted):
                 yield from _in_step(list(runs), tiles, shape, leads)
             else:
                 yield from _one_by_one(runs, tiles, shape, leads, context)
+
+    def _tiles(self, network: nn.Module, shape: tuple[int, int], side: int) -> list[Tile]:
+        fixed: tuple[int, int] | None = getattr(network, "fixed_grid", None)
+        overlap = max(self.tiling.overlap, int(getattr(network, "tile_overlap", 0)))
+        if fixed:
+            return cut(shape, fixed, overlap)
+        return cut(shape, (side, side), overlap, int(getattr(network, "grid_multiple", 1)))
 
     @contextmanager
     def _compiled(self, network: nn.Module, device: str, context: Context) -> Iterator[list[nn.Module]]:

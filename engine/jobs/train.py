@@ -19,6 +19,7 @@ from engine.jobs.training_list import remember
 from engine.training.status import DONE, STOP, STOPPED, AskedToken, Desk
 
 if TYPE_CHECKING:
+    from engine.radar.read_out import ReadOut
     from engine.training.data import Share
     from engine.training.kept_samples import Samples
     from engine.training.loop import Training
@@ -242,12 +243,13 @@ def _events(said: Told, scope: Scope) -> Iterator[Event]:
         yield Warned(said.text)
 
 
-def settled(network: Any, recipe: Recipe, check: Source, preparation: Preparation) -> None:
+def settled(network: Any, recipe: Recipe, check: Source, preparation: Preparation) -> ReadOut | None:
     """What is chosen from the validation, not learned."""
     from engine.training.data import Share, fixed_batches
 
-    if len(check):
-        preparation.settle(network, fixed_batches(check, recipe, preparation, Share()))
+    if not len(check):
+        return None
+    return preparation.settle(network, fixed_batches(check, recipe, preparation, Share()))
 
 
 def _result(training: Training, found: Data, folder: Path, chosen: str) -> dict[str, Any]:

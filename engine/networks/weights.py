@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.errors import UnreadableInput
 from engine.networks.configuration import Configuration, build
+from engine.radar.read_out import ReadOut
 
 FORMAT = "stormdeck-weights-1"
 MAX_BYTES = 4 << 30
@@ -40,7 +41,7 @@ class Card:
 class Header:
     """name: the public model name. step_minutes, pixel_km: of the training data. zr_a, zr_b: the pair by which
     rain rate becomes the dBZ of the pixel law (engine.radar.scaling.unit_pixel), the network's unit; dbz_least,
-    dbz_most: its 0 and 1."""
+    dbz_most: its 0 and 1. read_out: how the values of a forecast are read, None for as they are."""
 
     name: str
     configuration: Configuration
@@ -52,6 +53,7 @@ class Header:
     sha256: str = ""
     dbz_least: float = -10.0
     dbz_most: float = 60.0
+    read_out: ReadOut | None = None
 
 
 def save(path: Path, network: nn.Module, header: Header) -> None:
@@ -126,12 +128,17 @@ def _words(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return words
 
 
+def _read_out(words: dict[str, Any] | None) -> ReadOut | None:
+    return None if words is None else ReadOut(tuple(words["units"]), tuple(map(tuple, words["levels"])))
+
+
 def _header(path: Path, words: dict[str, Any], sha256: str) -> Header:
     try:
         card = dict(words.pop("card"))
         card["seeds"] = tuple(card.get("seeds", ()))
         configuration = Configuration.from_json(json.dumps(words.pop("configuration")))
-        return Header(configuration=configuration, card=Card(**card), sha256=sha256, **words)
+        read_out = _read_out(words.pop("read_out", None))
+        return Header(configuration=configuration, card=Card(**card), sha256=sha256, read_out=read_out, **words)
     except (KeyError, TypeError, ValueError) as problem:
         raise UnreadableInput(path, f"its description does not fit this version ({problem})",
                               tried="weights") from problem

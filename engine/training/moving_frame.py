@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.errors import WrongUsage
 from engine.networks.lagrangian_unet import THRESHOLDS_MM_H, LagrangianUNet, quantile_field
+from engine.radar.read_out import ReadOut
 from engine.radar.scaling import unit_pixel
 from engine.radar.units import ZR
 from engine.training.preparation import Example, Preparation, Sample, Taught, Teaching, unit_table
@@ -56,14 +57,15 @@ class MovingFrame(Preparation):
         fields = [[unit_pixel(quantile_field(lead, decision).cpu().numpy(), zr) for lead in one] for one in logits]
         return torch.from_numpy(np.array(fields, np.float32))[:, :, None].to(logits.device)
 
-    def settle(self, network: nn.Module, batches: Iterator[Example]) -> None:
+    def settle(self, network: nn.Module, batches: Iterator[Example]) -> ReadOut | None:
         """Sets from which probability on a threshold counts as reached: for each threshold and lead time the one with
         the highest CSI over the validation, smoothed over lead times."""
         if not isinstance(network, LagrangianUNet):
-            return
+            return None
         counts = sum(_probability_counts(network, batch, self.unit) for batch in batches)
         if isinstance(counts, Tensor):
             network.decision.copy_(best_decision(counts))
+        return None
 
     def persistence(self, batch: Example) -> Tensor | None:
         return batch.inputs[0][:, None, self.data.inputs - 1:self.data.inputs]

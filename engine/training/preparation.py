@@ -21,9 +21,11 @@ from engine.errors import WrongUsage
 from engine.networks.recurrent import Recurrent
 from engine.networks.rollout import lead_frames
 from engine.networks.staged import Staged
+from engine.radar.read_out import ReadOut
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, unit_pixel, unit_pixel_of_code
 from engine.radar.units import ZR
 from engine.training.packs import Codes
+from engine.training.read_out import best_read_out
 from engine.training.recipe import DataPart
 
 PREPARATIONS = {
@@ -102,8 +104,10 @@ class Preparation:
         """What is scored: (B, T, 1, H, W) in the unit of the targets; None where the read-outs are something else."""
         return taught.readouts[-1]
 
-    def settle(self, network: nn.Module, batches: Iterator[Example]) -> None:
-        """Sets what is chosen, not learned, once the weights are; batches: of the validation. Nothing as it stands."""
+    def settle(self, network: nn.Module, batches: Iterator[Example]) -> ReadOut | None:
+        """Sets what is chosen, not learned, once the weights are; batches: of the validation. Returns how forecasts
+        are to be read; None, as it stands, for as they are."""
+        return None
 
     def persistence(self, batch: Example) -> Tensor | None:
         """The last frame seen, (B, 1, 1, H, W) in the unit of the targets, to compare with; None where there is
@@ -135,6 +139,11 @@ class UnitPixels(Preparation):
             readouts = [torch.stack(list(lead_frames(network, frames, leads))[:leads], dim=1)]
         kept = readouts[0].shape[1] if teaching.over == "all" else leads
         return Taught([readout[:, -kept:] for readout in readouts], batch.targets[:, -kept:], batch.valid[:, -kept:])
+
+    def settle(self, network: nn.Module, batches: Iterator[Example]) -> ReadOut | None:
+        network = network.requires_grad_(False)
+        lessons = (self.taught(network, batch, Teaching(over="forecast")) for batch in batches)
+        return best_read_out(((lesson.readouts[-1], lesson.truth, lesson.valid) for lesson in lessons), self.unit)
 
     def persistence(self, batch: Example) -> Tensor | None:
         return batch.inputs[0][:, -1:]

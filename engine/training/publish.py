@@ -10,6 +10,7 @@ from torch import nn
 
 from engine.networks import weights
 from engine.networks.configuration import build
+from engine.radar.read_out import ReadOut
 from engine.training import checkpoint
 from engine.training.preparation import preparation
 from engine.training.recipe import Recipe
@@ -19,9 +20,9 @@ from engine.training.validation import PERSISTENCE
 
 
 def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses: str = "",
-            settle: Callable[[nn.Module], None] | None = None) -> weights.Header:
+            settle: Callable[[nn.Module], ReadOut | None] | None = None) -> weights.Header:
     """Writes the weights of a checkpoint, whole or not at all. about: the data that was trained on. settle: what is
-    done to the network before that.
+    done to the network before that; it says how the forecasts are read.
 
     Raises UnreadableInput where the checkpoint is damaged, NotEnoughInput where it is of another network."""
     content = checkpoint.load(source)
@@ -29,11 +30,11 @@ def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses
     network = build(words)
     kept = content.get("average") or content["network"]
     network.load_state_dict(kept)
-    if settle is not None:
-        settle(network.eval())
+    read_out = None if settle is None else settle(network.eval())
     least, most = preparation(recipe.data).dbz
     header = weights.Header(recipe.title, words, about.step_minutes, about.pixel_km, *recipe.data.zr,
-                            card=card(recipe, content, about, weaknesses), dbz_least=least, dbz_most=most)
+                            card=card(recipe, content, about, weaknesses), dbz_least=least, dbz_most=most,
+                            read_out=read_out)
     weights.save(target, network, header)
     return header
 
