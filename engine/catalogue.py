@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """kind: reader, forecaster, deblurrer, downscaler or job. target: "module" or "module:object"."""
+    """kind: reader, forecaster, deblurrer, downscaler or job. target: "module" or "module:object". needs: modules of
+    an extra without which it cannot run."""
 
     kind: str
     name: str
@@ -34,6 +35,7 @@ class Row:
 
 
 _NEURAL = "engine.forecasters.neural:NeuralForecaster"
+_DRAWING = "engine.forecasters.generative:GenerativeForecaster"
 _REFINING = "engine.downscalers.neural:NeuralDownscaler"
 
 ROWS: tuple[Row, ...] = (
@@ -67,8 +69,10 @@ ROWS: tuple[Row, ...] = (
         "engine.forecasters.rover:RoverLinearEulerian", "optical flow"),
     Row("forecaster", "rover-nonlinear-eulerian", "ROVER, non-linear, repeated warp (benchmark protocol)",
         "engine.forecasters.rover:RoverNonlinearEulerian", "optical flow"),
-    Row("forecaster", "pysteps-sprog", "S-PROG (pysteps)", "engine.forecasters.pysteps_methods:SProg", "to compare"),
-    Row("forecaster", "pysteps-anvil", "ANVIL (pysteps)", "engine.forecasters.pysteps_methods:Anvil", "to compare"),
+    Row("forecaster", "pysteps-sprog", "S-PROG (pysteps)", "engine.forecasters.pysteps_methods:SProg", "to compare",
+        needs=("pysteps", "cv2")),
+    Row("forecaster", "pysteps-anvil", "ANVIL (pysteps)", "engine.forecasters.pysteps_methods:Anvil", "to compare",
+        needs=("pysteps", "cv2")),
 
     # networks: a row with parameters needs weights; the counts are those of engine.networks.zoo, a test sees to it
     Row("forecaster", "lagrangian-unet", "Lagrangian U-Net",
@@ -125,6 +129,9 @@ ROWS: tuple[Row, ...] = (
     Row("forecaster", "earthformer-sevir", "Earthformer, SEVIR 384 x 384", _NEURAL, "transformer", 8_659_677),
     Row("forecaster", "lpt-qpn", "LPT-QPN", _NEURAL, "transformer", 4_636_747),
 
+    Row("forecaster", "dgmr", "DGMR", _DRAWING, "generative", 52_782_157),
+    Row("forecaster", "dgmr-small", "DGMR, small", _DRAWING, "generative", 3_304_123),
+
     Row("deblurrer", "probability-matching", "Probability matching",
         "engine.deblurrers.yardsticks:ProbabilityMatching", "without learning"),
     Row("deblurrer", "unsharp", "Unsharp masking", "engine.deblurrers.yardsticks:Unsharp", "without learning"),
@@ -147,7 +154,7 @@ ROWS: tuple[Row, ...] = (
     Row("downscaler", "fc-zsm-ds", "FC-ZSM, dynamic and fixed fields", _REFINING, "zooming slow-mo", 9_477_617,
         ("precipitation rate", "measurement height", "elevation", "land-sea mask")),
 
-    Row("downscaler", "unet-small", "U-Net, small", _REFINING, "U-Net", 482_076),
+    Row("downscaler", "unet-small", "U-Net, small", _REFINING, "U-Net", 482_220),
     Row("downscaler", "unet3d-small", "UNet3D, small", _REFINING, "U-Net", 339_705),
     Row("downscaler", "zsm-small", "Zooming Slow-Mo, small", _REFINING, "zooming slow-mo", 492_941),
     Row("downscaler", "fc-zsm-s-small", "FC-ZSM, fixed fields, small", _REFINING, "zooming slow-mo", 520_989,

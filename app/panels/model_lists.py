@@ -15,7 +15,8 @@ TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 def fill(box: QComboBox, kind: str, usable: Collection[str], tips: Mapping[str, str], chosen: str,
          nothing: str = "") -> None:
-    """Lists the catalogue's rows of a kind; emits nothing. usable: names that can run. tips: by name. nothing: what
+    """Lists the catalogue's rows of a kind; emits nothing. usable: names that can run; others without
+    weights are greyed, those that are not installed left out. tips: by name. nothing: what
     stands in the first line for no model at all (its name is empty); no such line where it is empty."""
     rows = catalogue.rows(kind)
     before = box.blockSignals(True)
@@ -26,7 +27,7 @@ def fill(box: QComboBox, kind: str, usable: Collection[str], tips: Mapping[str, 
         if row.name in usable:
             box.addItem(row.title, row.name)
             box.setItemData(box.count() - 1, tips.get(row.name, ""), TOOLTIP)
-    lacking = [row for row in rows if row.name not in usable]
+    lacking = [row for row in rows if row.name not in usable and row.parameters]
     if lacking:
         box.insertSeparator(box.count())
         _add_unusable(box, "Needs training", None)

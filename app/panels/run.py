@@ -118,7 +118,8 @@ class RunPanel(QWidget):
     def _fill(self) -> None:
         """Models that have parameters wait, greyed, until the engine has told which have weights."""
         values = self._context.settings.values
-        self._list_models({row.name for kind in KINDS for row in catalogue.rows(kind) if row.parameters == 0})
+        self._list_models({row.name for kind in KINDS for row in catalogue.rows(kind)
+                           if row.parameters == 0 and not row.needs})
         values.forecaster, values.deblurrer = self.forecaster.currentData(), self.deblurrer.currentData()
         values.downscaler = self.downscaler.currentData()
         for device in DEVICES:
@@ -136,7 +137,7 @@ class RunPanel(QWidget):
         self._trained = {str(model["name"]): _trained(model["weights"]) for model in known
                          if isinstance(model["weights"], dict)}
         lacking = {str(model["name"]) for model in self._untrained}
-        self._list_models({str(model["name"]) for model in known} - lacking)
+        self._list_models({str(model["name"]) for model in known if not model["missing"]} - lacking)
         self.lacking.setText(f'<a href="#">{len(lacking)} networks need training</a>')
         self.lacking.setVisible(bool(lacking))
 
