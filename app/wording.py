@@ -7,17 +7,18 @@ from math import isnan
 
 from app.places import Place
 from app.runs import DONE, FAILED, PARTIAL, RUNNING, WAITING, Run
+from engine.radar import times
 from engine.radar.units import NO_ECHO_DBZ, ZR
 
 STATES = {WAITING: "waiting", RUNNING: "running", DONE: "done", PARTIAL: "partial", FAILED: "failed"}
 
 
 def clock(time: datetime) -> str:
-    return f"{time:%H:%M} UTC"
+    return f"{times.clock(time)} UTC"
 
 
 def date_and_clock(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{time:%Y-%m-%d} {times.clock(time)} UTC"
 
 
 def lead(minutes: float) -> str:

@@ -23,7 +23,7 @@ from engine.display.picture import Picture
 from engine.radar.grid import Grid
 
 WHEEL_STEP = 1.0015
-WIDEST = "00:00 UTC  +0000 min"
+WIDEST, WIDEST_WITH_SECONDS = "00:00 UTC  +0000 min", "00:00:00 UTC  +000.0 min"
 NARROW, TIGHT = 400, 300
 """Widths in pixels below which titles get shorter words, and below which the valid time goes too: the time axis and
 the status bar have it."""
@@ -219,6 +219,7 @@ class MapPane(QWidget):
         self._left = TextLine(self)
         self._right = TextLine(self, WIDEST, Qt.AlignmentFlag.AlignRight)
         self._titles = ("", "")
+        self._widest = WIDEST
         self._thresholds: tuple[float, ...] = ()
         self._contours: tuple[Contour, ...] = ()
         self.canvas = MapCanvas(self)
@@ -320,7 +321,9 @@ class MapPane(QWidget):
         if tight:
             left = left.replace("PRED. ", "").replace("DIFF. ", "Δ ")
         self._left.setText(left)
-        self._right.reserve("+000 min" if tight else WIDEST)
+        if len(right) > len(self._widest):
+            self._widest = WIDEST_WITH_SECONDS
+        self._right.reserve("+000 min" if tight else self._widest)
         self._right.setText(right.split("  ")[-1] if tight else right)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 
 class TextLine(QWidget):
-    """Cut with an ellipsis where there is no room. ``widest``: a text it keeps room for; without one it takes what
-    is left and never forces anything wider. A QLabel would lay its window out anew at every text."""
+    """Cut with an ellipsis where there is no room. ``widest``: a text it keeps room for, or for a longer one once that
+    has come; without one it takes what is left and never forces anything wider. A QLabel would lay its window out
+    anew at every text."""
 
     def __init__(self, parent: QWidget | None = None, widest: str = "",
                  alignment: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
@@ -26,6 +27,8 @@ class TextLine(QWidget):
     def setText(self, text: str) -> None:
         if text != self._text:
             self._text = text
+            if self._widest and len(text) > len(self._widest):
+                self.reserve(text)
             self.setAccessibleDescription(text)
             self.setToolTip("" if self._widest else text)
             self.update()

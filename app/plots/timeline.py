@@ -25,6 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.theme import DARK, Theme, small_font
+from engine.radar.times import clock
 
 HEIGHT = 76
 _SIDE = 24.0
@@ -108,7 +109,8 @@ class Timeline(QWidget):
     def description(self, index: int) -> str:
         entry = self._track.entries[index]
         lead = "" if entry.lead_minutes is None else f"  +{entry.lead_minutes:g} min"
-        return f"{entry.time:%Y-%m-%d %H:%M} UTC{lead}  {entry.state}{'  ' + entry.label if entry.label else ''}"
+        more = f"  {entry.label}" if entry.label else ""
+        return f"{entry.time:%Y-%m-%d} {clock(entry.time)} UTC{lead}  {entry.state}{more}"
 
     def x_of(self, index: int) -> float:
         """Pixel of the middle of an entry."""
@@ -287,7 +289,7 @@ class Timeline(QWidget):
     def _tick(self, index: int) -> str:
         entry = self._track.entries[index]
         if entry.lead_minutes is None:
-            return f"{entry.time:%H:%M}"
+            return clock(entry.time)
         last = index == len(self._track.entries) - 1
         return f"+{entry.lead_minutes:g}{' min' if last else ''}"
 
@@ -310,7 +312,7 @@ class Timeline(QWidget):
         painter.setPen(QPen(QColor(self._theme.text), 3))
         painter.drawLine(QPointF(x, _TOP - 3), QPointF(x, _TOP + _BAR + 3))
         lead = "" if entry.lead_minutes is None else f"  +{entry.lead_minutes:g} min"
-        text = f"{entry.time:%H:%M}{lead}"
+        text = f"{clock(entry.time)}{lead}"
         wide = QFontMetricsF(painter.font()).horizontalAdvance(text)
         beside = x + 14 if x + 20 + wide < self.width() else x - 14 - wide
         reference = self._track.reference

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.downscalers.fields import bilinear, bounded, conserved, mixed
+from engine.downscalers.fields import bilinear, bounded, conserved
+from engine.downscalers.flow_interpolation import AlongMotion
+from engine.downscalers.interpolation import InTime, Linear
 from engine.downscalers.protocol import Factors, Frame, Options, Series
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.forecasters.protocol import Context
@@ -55,7 +57,9 @@ class NeuralDownscaler(Weighted):
                                  "which no archive gives.", advice="Choose a network that reads rain alone.")
         ground = self._ground(series)
         network = load(self.weights)[0].to(context.device)
-        return PairByPair(network, Scale.of(self.header), options, context, ground)
+        guided = bool(self.header.configuration.options.get("guided", False))
+        in_time: InTime = AlongMotion(series, context) if guided else Linear()
+        return PairByPair(network, Scale.of(self.header), options, context, ground, in_time, guided)
 
     def _ground(self, series: Series) -> Field | None:
         """(F, ny, nx) of the fixed fields that the network reads; None where it reads none."""
@@ -103,8 +107,9 @@ class PairByPair:
     """A :class:`~engine.downscalers.protocol.Refinement`: the first pair gives three frames, each further one two."""
 
     def __init__(self, network: nn.Module, scale: Scale, options: Options, context: Context,
-                 ground: Field | None = None) -> None:
+                 ground: Field | None = None, in_time: InTime | None = None, guided: bool = False) -> None:
         self.network, self.scale, self.options, self.context, self.ground = network, scale, options, context, ground
+        self.in_time, self.guided = in_time or Linear(), guided
         self.before: Frame | None = None
         self.begun = False
 
@@ -112,9 +117,9 @@ class PairByPair:
         before, self.before = self.before, frame
         if before is None:
             return
-        both = np.stack((before.rain_rate, frame.rain_rate))
-        fine = self.scale.rain_rate(self._run(np.nan_to_num(self.scale.unit(both))))
-        between = mixed(before.rain_rate, frame.rain_rate, 0.5)
+        between = next(self.in_time.between(before, frame, (0.5,)))
+        shown = (before.rain_rate, *((between,) if self.guided else ()), frame.rain_rate)
+        fine = self.scale.rain_rate(self._run(np.nan_to_num(self.scale.unit(np.stack(shown)))))
         times = (before.time, before.time + (frame.time - before.time) / 2, frame.time)
         coarse = (before.rain_rate, between, frame.rain_rate)
         around = np.fmax(before.rain_rate, frame.rain_rate)
@@ -132,7 +137,7 @@ class PairByPair:
         return conserved(kept, own, factors, self.context.token.check) if self.options.conserve else kept
 
     def _run(self, units: Field) -> Field:
-        """(2, ny, nx) in [0, 1] to (3, 2 ny, 2 nx) in [0, 1]."""
+        """(2, ny, nx) in [0, 1], guided (3, ny, nx), to (3, 2 ny, 2 nx) in [0, 1]."""
         import torch
 
         from engine.networks.rollout import asking

@@ -22,6 +22,7 @@ from engine.export.look import Look
 from engine.export.radar_layer import RadarLayer
 from engine.radar.grid import Grid
 from engine.radar.sequence import Field
+from engine.radar.times import clock
 from engine.radar.units import MARSHALL_PALMER, ZR
 
 
@@ -103,13 +104,13 @@ class Sheet:
         """All words that change with the frame, as :meth:`draw` writes them."""
         place, theme, px = self.place, self.look.theme, self.place.px
         right, base = place.header.right, place.header.top
-        words = [Caption(f"Valid {frame.valid_time:%Y-%m-%d %H:%M} UTC", right, base + px(22), px(21), theme.text,
-                         "rs"),
+        words = [Caption(f"Valid {frame.valid_time:%Y-%m-%d} {_clock(frame)}", right, base + px(22), px(21),
+                         theme.text, "rs"),
                  Caption(self._lead_long(frame), right, base + px(43), px(15), theme.accent, "rs")]
-        clock = _clock(frame)
+        valid = _clock(frame)
         for number, strip in enumerate(place.captions):
             shown = (frame.observed, frame.predicted)[number]
-            text = clock if number == 0 or shown is None else self._forecast_times(frame)
+            text = valid if number == 0 or shown is None else self._forecast_times(frame)
             if shown is not None:
                 colour = theme.text if number == 0 else theme.accent
                 words.append(Caption(text, strip.right, strip.bottom - px(8), px(15), colour, "rs"))
@@ -138,10 +139,10 @@ class Sheet:
 
     def _why_empty(self, number: int, frame: SheetFrame) -> str:
         if number == 0:
-            return f"No observation for {frame.valid_time:%H:%M} UTC"
+            return f"No observation for {_clock(frame)}"
         if frame.lead_minutes <= 0 and self.header.reference_time is not None:
             return f"The forecast starts from {self.header.reference_time:%H:%M} UTC"
-        return f"No forecast for {frame.valid_time:%H:%M} UTC"
+        return f"No forecast for {_clock(frame)}"
 
     def _draw_static(self) -> Image.Image:
         place, look = self.place, self.look
@@ -227,12 +228,12 @@ class Sheet:
             long = 7 if is_reference else 3
             draw.line((x, y - px(long), x, y + px(long)), fill=colour, width=px(2 if is_reference else 1))
             if is_reference:
-                Caption(f"{time:%H:%M}", x, line.bottom - px(2), px(12), theme.text, "ms").draw(draw)
+                Caption(clock(time), x, line.bottom - px(2), px(12), theme.text, "ms").draw(draw)
         zero = [self._at(number) for number, (_, lead) in enumerate(track)
                 if lead == 0 and self.header.reference_time is not None]
         for number, x, anchor in ((0, line.left, "ls"), (-1, line.right, "rs")):
             if all(abs(x - at) > px(90) for at in zero):
-                text = lead_text(track[number][1]) if self.header.reference_time else f"{track[number][0]:%H:%M}"
+                text = lead_text(track[number][1]) if self.header.reference_time else clock(track[number][0])
                 Caption(text, x, line.bottom - px(2), px(12), theme.muted, anchor).draw(draw)
 
     def _draw_position(self, draw: ImageDraw.ImageDraw, frame: SheetFrame) -> None:
@@ -246,7 +247,7 @@ class Sheet:
 
 
 def _clock(frame: SheetFrame) -> str:
-    return f"{frame.valid_time:%H:%M} UTC"
+    return f"{clock(frame.valid_time)} UTC"
 
 
 def lead_text(minutes: float) -> str:

@@ -10,20 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.networks.trilinear import silenced, trilinear
+from engine.networks.trilinear import bilinear, silenced, trilinear
 
 
 class PlanarUNet(nn.Module):
     """``unet``: the frames as channels of one image; the last layer makes all finer frames at once by a pixel
     shuffle. inputs: frames in; out come 2 inputs - 1. residual: it gives what is to be added to the frames refined
-    trilinearly, nothing at first."""
+    trilinearly, nothing at first. guided: the frames in between are handed in as well, coarse."""
 
-    def __init__(self, inputs: int = 2, widths: Sequence[int] = (64, 128, 256, 512), residual: bool = False) -> None:
+    def __init__(self, inputs: int = 2, widths: Sequence[int] = (64, 128, 256, 512), residual: bool = False,
+                 guided: bool = False) -> None:
         super().__init__()
-        self.residual = residual
+        self.residual, self.guided = residual, guided
         self.frames, self.multiple = 2 * inputs - 1, 2 ** (len(widths) - 1)
+        shown = self.frames if guided else inputs
         self.down = nn.ModuleList(_twice(nn.Conv2d, before, after)
-                                  for before, after in zip((inputs, *widths[:-1]), widths, strict=True))
+                                  for before, after in zip((shown, *widths[:-1]), widths, strict=True))
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(before, after, 2, 2) for before, after in pairs)
         self.join = nn.ModuleList(_twice(nn.Conv2d, 2 * after, after) for _, after in pairs)
@@ -32,22 +34,24 @@ class PlanarUNet(nn.Module):
             silenced(self.last)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """frames: (B, T, 1, H, W) in [0, 1]; returns (B, 2 T - 1, 1, 2 H, 2 W)."""
+        """frames: (B, T, 1, H, W) in [0, 1], guided (B, 2 T - 1, 1, H, W); returns (B, 2 T - 1, 1, 2 H, 2 W)."""
         height, width = frames.shape[3:]
         image = frames[:, :, 0]
         high, wide = -height % self.multiple, -width % self.multiple
         values = F.pad(image, (0, wide, 0, high), mode="replicate") if high or wide else image
         out = F.pixel_shuffle(self.last(_walk(self, values, 2)), 2)[:, :, None, : 2 * height, : 2 * width]
-        return out + trilinear(image)[:, :, None] if self.residual else out
+        return out + _refined(self, image)[:, :, None] if self.residual else out
 
 
 class SpaceTimeUNet(nn.Module):
     """``unet3d``: the frames refined trilinearly, then a U-Net of three-dimensional convolutions that halves space
-    alone. Without ``residual`` it gives the frames themselves, the form that Serifi et al. found better for rain."""
+    alone. Without ``residual`` it gives the frames themselves, the form that Serifi et al. found better for rain.
+    guided: as in the planar one."""
 
-    def __init__(self, widths: Sequence[int] = (32, 64, 128, 256), residual: bool = False) -> None:
+    def __init__(self, widths: Sequence[int] = (32, 64, 128, 256), residual: bool = False,
+                 guided: bool = False) -> None:
         super().__init__()
-        self.residual = residual
+        self.residual, self.guided = residual, guided
         self.multiple = 2 ** (len(widths) - 1)
         self.down = nn.ModuleList(_twice(nn.Conv3d, before, after)
                                   for before, after in zip((1, *widths[:-1]), widths, strict=True))
@@ -59,13 +63,18 @@ class SpaceTimeUNet(nn.Module):
             silenced(self.last)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """frames: (B, T, 1, H, W) in [0, 1]; returns (B, 2 T - 1, 1, 2 H, 2 W)."""
+        """frames: (B, T, 1, H, W) in [0, 1], guided (B, 2 T - 1, 1, H, W); returns (B, 2 T - 1, 1, 2 H, 2 W)."""
         height, width = 2 * frames.shape[3], 2 * frames.shape[4]
-        fine = trilinear(frames[:, :, 0])
+        fine = _refined(self, frames[:, :, 0])
         high, wide = -height % self.multiple, -width % self.multiple
         values = F.pad(fine[:, None], (0, wide, 0, high, 0, 0), mode="replicate")
         out: Tensor = self.last(_walk(self, values, 3)).transpose(1, 2)[..., :height, :width]
         return out + fine[:, :, None] if self.residual else out
+
+
+def _refined(unet: PlanarUNet | SpaceTimeUNet, frames: Tensor) -> Tensor:
+    """(B, T, H, W), guided (B, 2 T - 1, H, W), to (B, 2 T - 1, 2 H, 2 W)."""
+    return bilinear(frames) if unet.guided else trilinear(frames)
 
 
 def _walk(unet: PlanarUNet | SpaceTimeUNet, values: Tensor, dimensions: int) -> Tensor:

@@ -11,8 +11,9 @@ from engine.networks.zoo import Entry
 
 GROUND, COASTS = "elevation+land_sea_mask", "land_sea_mask+land_around"
 """Names of :mod:`engine.radar.ground` in the order in which a network reads them."""
-SMALL: dict[str, Option] = {"front": 1, "back": 2, "channels": 16, "groups": 2, "residual": True}
-"""A quarter of the paper's channels and few blocks, beside what is trilinear: for training on a CPU."""
+SMALL: dict[str, Option] = {"front": 1, "back": 2, "channels": 16, "groups": 2, "residual": True,
+                            "guided": True}
+"""A quarter of the paper's channels and few blocks, guided by the motion: for training on a CPU."""
 
 
 def _zsm(title: str, parameters: int, **options: Option) -> Entry:
@@ -20,9 +21,9 @@ def _zsm(title: str, parameters: int, **options: Option) -> Entry:
 
 
 def _unet(title: str, parameters: int, architecture: str, widths: tuple[int, ...]) -> Entry:
-    """Beside what is trilinear."""
+    """Guided by the motion."""
     return Entry(title, "U-Net", parameters, Configuration(architecture, inputs=2, leads=3, options={
-        "widths": widths, "residual": True}))
+        "widths": widths, "residual": True, "guided": True}))
 
 
 DOWNSCALING: dict[str, Entry] = {
@@ -32,7 +33,7 @@ DOWNSCALING: dict[str, Entry] = {
     "fc-zsm-d": _zsm("FC-ZSM, dynamic fields", 8_738_225, dynamic=3),
     "fc-zsm-s": _zsm("FC-ZSM, fixed fields", 9_476_465, static=2, fields=GROUND),
     "fc-zsm-ds": _zsm("FC-ZSM, dynamic and fixed fields", 9_477_617, dynamic=3, static=2, fields=GROUND),
-    "unet-small": _unet("U-Net, small", 482_076, "planar-unet", (16, 32, 64, 128)),
+    "unet-small": _unet("U-Net, small", 482_220, "planar-unet", (16, 32, 64, 128)),
     "unet3d-small": _unet("UNet3D, small", 339_705, "space-time-unet", (8, 16, 32, 64)),
     "zsm-small": _zsm("Zooming Slow-Mo, small", 492_941, **SMALL),
     "fc-zsm-s-small": _zsm("FC-ZSM, fixed fields, small", 520_989, static=2, fields=COASTS, **SMALL),

@@ -7,10 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def bilinear(frames: Tensor) -> Tensor:
+    """(B, T, H, W) to (B, T, 2 H, 2 W): half-pixel centres, the border's value beyond it."""
+    return F.interpolate(frames, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
 def trilinear(frames: Tensor) -> Tensor:
-    """(B, T, H, W) to (B, 2 T - 1, 2 H, 2 W): half-pixel centres in space, the border's value beyond it, the given
-    times kept."""
-    wide = F.interpolate(frames, scale_factor=2.0, mode="bilinear", align_corners=False)
+    """(B, T, H, W) to (B, 2 T - 1, 2 H, 2 W): bilinear in space, the given times kept."""
+    wide = bilinear(frames)
     between = (wide[:, :-1] + wide[:, 1:]) / 2
     both = torch.stack((wide[:, :-1], between), 2).flatten(1, 2)
     return torch.cat((both, wide[:, -1:]), 1)

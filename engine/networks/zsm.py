@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.networks.deformable import Deformable
-from engine.networks.trilinear import silenced, trilinear
+from engine.networks.trilinear import bilinear, silenced, trilinear
 
 SLOPE = 0.1
 """Of the leaky ReLU, everywhere."""
@@ -159,17 +159,18 @@ class ZoomingSlowMo(nn.Module):
     """dynamic: channels of each frame, the first being what is refined. static: channels of fixed fields, 0 for none.
     front, back: residual blocks before and after the recurrence (k1, k2). shuffles: doublings of the grid. residual: it
     gives what is to be added to the frames refined trilinearly, nothing at first; with one output and one doubling.
-    fields: names of the fixed fields with + between them, for those who bring them."""
+    fields: names of the fixed fields with + between them, for those who bring them. guided: the frames in between are
+    handed in as well, coarse, as motion carries them; their features are added to what the alignment finds."""
 
     def __init__(self, dynamic: int = 1, static: int = 0, outputs: int = 1, front: int = 5, back: int = 10,
                  shuffles: int = 1, channels: int = 64, groups: int = 8, residual: bool = False,
-                 fields: str = "") -> None:
+                 fields: str = "", guided: bool = False) -> None:
         super().__init__()
         if residual and (shuffles, outputs) != (1, 1):
             raise ValueError("only one output on a grid of twice as many cells can be added to what is trilinear")
         if fields and len(fields.split("+")) != static:
             raise ValueError(f"{fields} are not {static} fixed fields")
-        self.static, self.residual = static, residual
+        self.static, self.residual, self.guided = static, residual, guided
         self.first = _convolution(dynamic, channels)
         self.front = nn.Sequential(*(Residual(channels) for _ in range(front)))
         self.pyramid = Pyramid(channels)
@@ -186,7 +187,8 @@ class ZoomingSlowMo(nn.Module):
             silenced(self.last)
 
     def forward(self, frames: Tensor, ground: Tensor | None = None) -> Tensor:
-        """frames: (B, T, dynamic, H, W) in [0, 1]. ground: (B, static, H, W), the fixed fields on the same grid.
+        """frames: (B, T, dynamic, H, W) in [0, 1], guided (B, 2 T - 1, ...). ground: (B, static, H, W), the fixed
+        fields on the same grid.
         Returns (B, 2 T - 1, outputs, 2^shuffles H, 2^shuffles W). Any H and W of at least two cells."""
         if (ground is None) == bool(self.static):
             raise ValueError(f"this network reads {self.static} fixed fields, {'none' if ground is None else 'some'} "
@@ -194,13 +196,22 @@ class ZoomingSlowMo(nn.Module):
         height, width = frames.shape[3:]
         seen = [self._features(_padded(frame)) for frame in frames.unbind(1)]
         guide = None if ground is None else self._ground(_padded(ground))
-        features = [seen[0][0]]
-        for earlier, later in itertools.pairwise(seen):
-            features += [self.between(earlier, later, guide), later[0]]
+        features = self._in_order(seen, guide)
         fine = [self._reconstructed(hidden) for hidden in self.recurrence(features)]
         scale = 2 ** len(self.enlarge)
         out = torch.stack(fine, 1)[..., : scale * height, : scale * width]
-        return out + trilinear(frames[:, :, 0])[:, :, None] if self.residual else out
+        if not self.residual:
+            return out
+        return out + (bilinear if self.guided else trilinear)(frames[:, :, 0])[:, :, None]
+
+    def _in_order(self, seen: list[Levels], guide: Levels | None) -> list[Tensor]:
+        """(B, C, H, W) of every time that comes out, those in between made from the frames around them."""
+        given = seen[::2] if self.guided else seen
+        features = [given[0][0]]
+        for number, (earlier, later) in enumerate(itertools.pairwise(given)):
+            between = self.between(earlier, later, guide)
+            features += [between + seen[2 * number + 1][0] if self.guided else between, later[0]]
+        return features
 
     def _features(self, frame: Tensor) -> Levels:
         levels: Levels = self.pyramid(self.front(_bent(self.first(frame))))

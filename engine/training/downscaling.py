@@ -7,13 +7,19 @@ what an archive with coarser cells measures.
 
 from __future__ import annotations
 
+import itertools
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.downscalers.fields import block_means
-from engine.downscalers.protocol import Factors
-from engine.errors import WrongUsage
+from engine.downscalers.flow_interpolation import AlongMotion
+from engine.downscalers.protocol import Factors, Frame, Series
+from engine.errors import NotEnoughInput, WrongUsage
+from engine.forecasters.protocol import Context
+from engine.radar.grid import Grid
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, unit_dbz, unit_pixel_of_code
 from engine.radar.sequence import Field
 from engine.radar.units import ZR
@@ -21,17 +27,22 @@ from engine.training.preparation import Example, Preparation, Sample
 from engine.training.recipe import DataPart
 
 FACTORS = Factors(2, 2, 2)
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Downscaling(Preparation):
     """Inputs: ``data.inputs`` coarse frames, (T, 1, H, W), and with fixed fields those on the same grid, (F, H, W).
     Targets: (2 T - 1, 1, 2 H, 2 W). All as (dBZ - least) / (most - least), kept within [0, 1]; no data as 0.
     least, most: dBZ. Echo below ``least`` becomes none, as the paper filters what is below 15 dBZ and scales to
-    [15, 70]."""
+    [15, 70]. guided: among the inputs, in order of time, are coarse frames in between, carried along the motion.
+    margin: fine cells at each side of a piece, a multiple of 2, that the motion is sought in and that are cut then.
+    dynamic: further fields that change with time, which no pack holds: NotEnoughInput says so."""
 
-    def __init__(self, data: DataPart, least: float = PIXEL_DBZ_MIN,
-                 most: float = PIXEL_DBZ_MIN + PIXEL_DBZ_RANGE) -> None:
+    def __init__(self, data: DataPart, least: float = PIXEL_DBZ_MIN, most: float = PIXEL_DBZ_MIN + PIXEL_DBZ_RANGE,
+                 guided: bool = False, margin: int = 0, dynamic: bool = False) -> None:
         super().__init__(data)
+        if margin < 0 or margin % 2 or (data.crop and 2 * margin >= data.crop):
+            raise WrongUsage("The margin is an even number of cells, less than half of the crop.")
         if data.inputs < 2 or data.leads != data.inputs - 1:
             raise WrongUsage("Downscaling is shown at least 2 frames and has to find those in between: one lead less "
                              "than inputs.")
@@ -39,20 +50,32 @@ class Downscaling(Preparation):
             raise WrongUsage("Downscaling makes its own coarse frames; it takes no resize.")
         if not most > least:
             raise WrongUsage(f"The scale ends above where it begins, not {least:g} to {most:g} dBZ.")
-        self.dbz = least, most
+        self.dbz, self.guided, self.margin, self.dynamic = (least, most), guided, margin, dynamic
 
     def prepare(self, sample: Sample, draw: np.random.Generator) -> Example:
+        if self.dynamic:
+            raise NotEnoughInput("This network reads the precipitation rate and the height of measurement beside the "
+                                 "reflectivity; packs hold rain alone, and no reader gives the height.",
+                                 advice="Train one that reads rain alone, such as zsm.")
         rain = rain_rate_of_codes(sample)
         if rain.shape[1] % 2 or rain.shape[2] % 2:
             raise WrongUsage(f"Frames of {rain.shape[1]} x {rain.shape[2]} cells cannot be halved; take an even crop.")
         coarse = np.stack([block_means(frame, FACTORS) for frame in rain[::2]])
-        shown = torch.from_numpy(np.nan_to_num(self._scaled(coarse)))[:, None]
-        targets = torch.from_numpy(self._scaled(rain))[:, None]
-        below = () if sample.fixed is None else (torch.from_numpy(halved(sample.fixed)),)
+        if self.guided:
+            coarse = with_carried(coarse, 2 * sample.step_minutes, sample.zr)
+        shown = torch.from_numpy(self._inner(np.nan_to_num(self._scaled(coarse)), self.margin // 2))[:, None]
+        targets = torch.from_numpy(self._inner(self._scaled(rain), self.margin))[:, None]
+        below = () if sample.fixed is None else (
+            torch.from_numpy(self._inner(halved(sample.fixed), self.margin // 2)),)
         return Example((shown, *below), targets.nan_to_num(0.0), ~torch.isnan(targets))
 
     def _scaled(self, rain_rate: Field) -> Field:
         return unit_dbz(rain_rate, ZR(*self.data.zr), *self.dbz)
+
+    @staticmethod
+    def _inner(fields: Field, margin: int) -> Field:
+        high, wide = fields.shape[1:]
+        return np.ascontiguousarray(fields[:, margin:high - margin, margin:wide - margin])
 
     def unit(self, rain_rate: float) -> float:
         return float(self._scaled(np.array([rain_rate], np.float32))[0])
@@ -60,6 +83,18 @@ class Downscaling(Preparation):
     def forecast(self, taught: object) -> Tensor | None:
         """Validation goes by the loss, over all frames."""
         return None
+
+
+def with_carried(frames: Field, step_minutes: float, zr: ZR) -> Field:
+    """(T, ny, nx) mm/h, one step apart, to (2 T - 1, ny, nx): between two of them what the motion makes of both."""
+    grid = Grid.regular(left=0, top=0, dx=1000, dy=1000, nx=frames.shape[2], ny=frames.shape[1])
+    carrying = AlongMotion(Series(grid, zr, step_minutes), Context())
+    series = [Frame(_ANY_TIME + timedelta(minutes=step_minutes * number), frame)
+              for number, frame in enumerate(frames)]
+    found = [frames[0]]
+    for earlier, later in itertools.pairwise(series):
+        found += [*carrying.between(earlier, later, (0.5,)), later.rain_rate]
+    return np.stack(found)
 
 
 def halved(fields: Field) -> Field:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from app import wording
 from app.exporting import ExportWish, export_request
 from app.places import Clock
+from app.plots.text_line import TextLine
 from app.settings import Settings
 from engine import catalogue
 from engine.archives import open_archive
@@ -128,6 +130,20 @@ def test_places_between_steps() -> None:
     leads = [place for place in places if place.lead is not None]
     assert [place.lead for place in leads] == [0, 1, 2, 3]
     assert [place.frame for place in leads] == [None, 7, None, 8]
+
+
+def test_clocks_between_the_minutes(qtbot: QtBot) -> None:
+    """5-minute frames refined in time: half minutes have their seconds, whole ones stay as they were."""
+    whole, half = (datetime(2020, 7, 1, 12, 2, second, tzinfo=UTC) for second in (0, 30))
+    assert (wording.clock(whole), wording.clock(half)) == ("12:02 UTC", "12:02:30 UTC")
+    assert wording.date_and_clock(half) == "2020-07-01 12:02:30 UTC"
+    line = TextLine(widest="00:00 UTC")
+    qtbot.addWidget(line)
+    room = line.sizeHint().width()
+    line.setText("12:02:30 UTC")
+    grown = line.sizeHint().width()
+    line.setText("12:05 UTC")
+    assert room < grown == line.sizeHint().width()  # once, not with every other frame
 
 
 def test_half_minutes_are_written() -> None:

@@ -95,7 +95,8 @@ def test_reading_between_cells_by_hand() -> None:
     field = torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]])
     weight = torch.zeros(1, 1, 3, 3)
     weight[..., 1, 1] = 1.0
-    for (down, right), expected in {(0.5, 0.5): 6, (0.25, 1): 6, (1, 1.5): 6, (-0.5, 0): 0, (1, 1): 12, (5, 0): 0}.items():
+    places = {(0.5, 0.5): 6, (0.25, 1): 6, (1, 1.5): 6, (-0.5, 0): 0, (1, 1): 12, (5, 0): 0}
+    for (down, right), expected in places.items():
         offsets = torch.zeros(1, 18, 2, 2)
         offsets[:, 8, 0, 0], offsets[:, 9, 0, 0] = down, right
         found = deformable_convolution(field, offsets, torch.ones(1, 9, 2, 2), weight, None)

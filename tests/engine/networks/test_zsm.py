@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,8 +12,9 @@ from torch.nn import functional as F
 from engine import catalogue
 from engine.errors import WrongUsage
 from engine.networks.configuration import Configuration, build, parameter_count
-from engine.networks.trilinear import trilinear
+from engine.networks.downscaling_unets import PlanarUNet, SpaceTimeUNet
 from engine.networks.downscaling_zoo import DOWNSCALING
+from engine.networks.trilinear import bilinear, trilinear
 from engine.networks.zsm import Alignment, DeformableConvLSTM, Direction, Levels, ZoomingSlowMo
 
 
@@ -20,7 +23,7 @@ def count(**options: int) -> int:
         return parameter_count(ZoomingSlowMo(**options))
 
 
-def small(**options: int) -> ZoomingSlowMo:
+def small(**options: Any) -> ZoomingSlowMo:
     torch.manual_seed(0)
     return ZoomingSlowMo(front=1, back=1, channels=8, groups=2, **options).eval()
 
@@ -165,3 +168,27 @@ def test_what_unet3d_starts_from_is_trilinear() -> None:
     found = trilinear(frames)
     assert found[0, :, 0].tolist() == [[0, 1, 3, 4], [4, 4.5, 5.5, 6], [8, 8, 8, 8]]
     assert found.shape == (1, 3, 2, 4)
+
+
+@pytest.mark.parametrize("name", [name for name in DOWNSCALING if name.endswith("-small")])
+def test_small_ones_begin_as_what_they_are_added_to(name: str) -> None:
+    """Three coarse frames, the one in between among them, come out bilinear in space; a step of learning would change
+    that."""
+    network = build(DOWNSCALING[name].configuration)
+    frames = torch.rand(1, 3, 1, 9, 14)
+    given = (frames, torch.rand(1, 2, 9, 14)) if "fc" in name else (frames,)
+    found = network(*given)
+    torch.testing.assert_close(found[:, :, 0], bilinear(frames[:, :, 0]))
+    found.square().sum().backward()
+    assert any(value.grad is not None and bool(value.grad.abs().max() > 0) for value in network.parameters())
+
+
+def test_added_to_what_is_trilinear() -> None:
+    frames = torch.rand(1, 2, 1, 8, 8)
+    for network in (small(residual=True), PlanarUNet(2, (4, 8), residual=True), SpaceTimeUNet((4, 8), residual=True)):
+        with torch.inference_mode():
+            torch.testing.assert_close(network(frames)[:, :, 0], trilinear(frames[:, :, 0]))
+    with pytest.raises(ValueError, match="one output"):
+        small(residual=True, shuffles=2)
+    with pytest.raises(ValueError, match="not 2 fixed fields"):
+        ZoomingSlowMo(static=2, fields="elevation")

@@ -92,6 +92,26 @@ def test_through_the_archives_z_r_pair() -> None:
     np.testing.assert_allclose(example.targets, (expected + 10) / 70, atol=3e-5)
 
 
+def test_guided_frames_in_between_are_carried_along_the_motion() -> None:
+    """A shower that goes 8 fine cells east in two steps: the coarse frame in between has it half-way, where linear
+    mixing has two of half the strength. The margin is cut off all that is shown and asked for."""
+    x, y = np.arange(96)[None, :], np.arange(96)[:, None]
+    dbz = np.stack([45 * np.exp(-((x - 40 - 4 * step) ** 2 + (y - 48) ** 2) / 100) for step in range(3)])
+    dbz[dbz < 5] = -32
+    made = Downscaling(DATA, guided=True, margin=16)
+    example = made.prepare(sample(dbz), drawn())
+    (shown,) = example.inputs
+    assert (shown.shape, example.targets.shape) == ((3, 1, 32, 32), (3, 1, 64, 64))
+    truth = example.targets[1, 0].unflatten(0, (32, 2)).unflatten(2, (32, 2)).mean((1, 3))
+    mixed = (shown[0, 0] + shown[2, 0]) / 2
+    assert float((shown[1, 0] - truth).square().mean()) < 0.3 * float((mixed - truth).square().mean())
+    without = Downscaling(DATA).prepare(sample(dbz), drawn())
+    torch.testing.assert_close(shown[::2], without.inputs[0][:, :, 8:-8, 8:-8])
+    for margin in (3, 48):
+        with pytest.raises(WrongUsage, match="margin"):
+            Downscaling(DataPart(inputs=2, leads=1, crop=96), margin=margin)
+
+
 @pytest.mark.parametrize("data", [
     DataPart(inputs=2, leads=2), DataPart(inputs=1, leads=1), DataPart(inputs=2, leads=1, resize=(8, 8))])
 def test_what_it_does_not_take(data: DataPart) -> None:
@@ -136,6 +156,11 @@ def test_elevation_has_to_be_given(tmp_path: Path) -> None:
         learn.sequence(0)
 
 
+def test_what_no_pack_holds_is_told() -> None:
+    with pytest.raises(NotEnoughInput, match="height of measurement"):
+        Downscaling(DATA, dynamic=True).prepare(sample(np.zeros((3, 4, 4))), drawn())
+
+
 def test_packs_of_any_speed_go_together(tmp_path: Path) -> None:
     paths = (str(write_pack(tmp_path / "pack.h5", length=3)),)
     assert len(PackSource(open_packs(paths, 3, motion=False), "train")) > 0
@@ -145,24 +170,25 @@ def recipe(pack: Path, **data: object):  # type: ignore[no-untyped-def]
     return recipe_of(table(pack, **data))
 
 
-def table(pack: Path, **data: object) -> dict[str, object]:
+def table(pack: Path, guided: bool = False, **data: object) -> dict[str, object]:
     fields = "+".join(data.get("fixed", ()))  # type: ignore[arg-type]
-    options = {"front": 1, "back": 1, "channels": 8, "groups": 2, "residual": True}
+    options = {"front": 1, "back": 1, "channels": 8, "groups": 2, "residual": True, "guided": guided}
     beside = {"static": fields.count("+") + 1, "fields": fields} if fields else {}
     return {
         "model": {"name": "zsm", "options": {**options, **beside}}, "name": "zsm",
         "data": {"inputs": 2, "leads": 1, "crop": 16, "packs": [str(pack)], "preparation": "downscaling",
-                 "preparation_options": {"least": 0.0, "most": 60.0}, **data},
+                 "preparation_options": {"least": 0.0, "most": 60.0, "guided": guided}, **data},
         "loss": {"terms": [{"name": "mse", "pixels": "mean"}], "over": "forecast"},
         "optimiser": {"name": "adamw", "lr": 3e-3},
         "run": {"steps": 12, "batch": 2, "validate_every": 6, "save_every": 6},
     }
 
 
-@pytest.mark.parametrize("fixed", [(), ("land_sea_mask", "land_around")], ids=["zsm", "fc-zsm"])
-def test_training_goes_down_and_its_weights_downscale(tmp_path: Path, fixed: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("fixed", "guided"), [((), False), (("land_sea_mask", "land_around"), True)],
+                         ids=["zsm", "fc-zsm, guided"])
+def test_training_goes_down_and_its_weights_downscale(tmp_path: Path, fixed: tuple[str, ...], guided: bool) -> None:
     pack = write_pack(tmp_path / "pack.h5", length=3)
-    words = table(pack, **({"fixed": list(fixed)} if fixed else {}))
+    words = table(pack, guided, **({"fixed": list(fixed)} if fixed else {}))
     (tmp_path / "recipe.toml").write_text(_toml(words), encoding="utf-8")
     assert command(["train", str(tmp_path / "recipe.toml"), "-o", str(tmp_path / "run"), "--device", "cpu"]) == 0
     curves = [json.loads(line) for line in (tmp_path / "run" / "curves.jsonl").read_text().splitlines()]
