@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import random
@@ -92,6 +93,10 @@ def _inside(good: bytes) -> Damage | None:
         return lambda whole, draw: zlib.compress(draw.choice(WAYS)(zlib.decompress(whole), draw), 1)
     if good.startswith(PNG):
         return _in_png
+    if good.startswith(b"AR2V"):
+        return _in_level2
+    if good.startswith(b"<volume"):
+        return _in_blobs
     return _in_zip if good.startswith(b"PK\x03\x04") else None
 
 
@@ -116,6 +121,30 @@ def _in_png(whole: bytes, draw: random.Random) -> bytes:
         now = draw.choice(WAYS)(content, draw) if number == victim and content else content
         out += struct.pack(">I", len(now)) + kind + now + struct.pack(">I", zlib.crc32(kind + now))
     return out
+
+
+def _in_level2(whole: bytes, draw: random.Random) -> bytes:
+    """The messages of one bzip2 record damaged, the record packed anew."""
+    records, at = [], 24
+    while at + 4 <= len(whole):
+        size = abs(struct.unpack_from(">i", whole, at)[0])
+        records.append(bz2.decompress(whole[at + 4:at + 4 + size]))
+        at += 4 + size
+    victim = draw.randrange(len(records))
+    records[victim] = draw.choice(WAYS)(records[victim], draw)
+    packed = [bz2.compress(record, 1) for record in records]
+    return whole[:24] + b"".join(struct.pack(">i", len(part)) + part for part in packed)
+
+
+def _in_blobs(whole: bytes, draw: random.Random) -> bytes:
+    """One blob of a Rainbow volume damaged and packed anew; its size is right half of the time."""
+    found = list(re.finditer(rb'size="(\d+)" compression="qt">\n', whole))
+    blob = draw.choice(found)
+    end = blob.end() + int(blob[1])
+    content = draw.choice(WAYS)(zlib.decompress(whole[blob.end() + 4:end]), draw)
+    packed = struct.pack(">I", len(content)) + zlib.compress(content, 1)
+    size = str(len(packed)).encode() if draw.random() < 0.5 else blob[1]
+    return whole[:blob.start(1)] + size + whole[blob.end(1):blob.end()] + packed + whole[end:]
 
 
 def _in_zip(whole: bytes, draw: random.Random) -> bytes:
