@@ -35,9 +35,11 @@ class Settings:
     """steps: how many of the schedule's are done, 0 for all. spread: of the drawn noise; 1 as the paper, 0 draws
     nothing after the start (DDIM). scale, kernel: "fixed" for the paper's ablations (both: model A; scale alone:
     model C). normalisation: the convolution over the number of kernel cells, as it is, or over the kernel's sum.
-    kernel_mean is the paper's, the deviation ours. kernel_updates: of the kernel in each step, 1 in the paper; where
-    steps are left out more of them make good for it. noised: the blurry field is brought to the step's noise before it
-    is compared, which is not in the paper."""
+    kernel_mean is the paper's, the deviation ours. noised: the blurry field is brought to the step's noise before it is
+    compared. What follows is not in the paper either, and makes good for steps that are left out. led: "mean" as the
+    paper, the mean of the step before is moved by one gradient; "clean", the estimate of the clean field is moved by
+    ``field_updates`` of them, the mean follows from where it then is, and so does the kernel. kernel_updates: of the
+    kernel in each step."""
 
     steps: int = 0
     spread: float = 1.0
@@ -49,6 +51,8 @@ class Settings:
     kernel_mean: float = 0.6
     kernel_deviation: float = 0.05
     kernel_rate: float = 2e-4
+    led: Literal["mean", "clean"] = "mean"
+    field_updates: int = 1
     kernel_updates: int = 1
     noised: bool = False
 
@@ -118,8 +122,12 @@ class Guided:
         clean = self.schedule.clean(noisy, step, noise).clamp(-1.0, 1.0)
         target = self._compared(step)
         found = self.gradients(clean, kernel, target)
-        shift = -self.strength(scale, kernel, step)[:, None, None, None] * found.field
-        mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread) + shift
+        if self.settings.led == "clean":
+            clean, found = self._led(clean, kernel, target, scale, found)
+            mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread)
+        else:
+            shift = -self.strength(scale, kernel)[:, None, None, None] * found.field
+            mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread) + shift
         deviation = self.settings.spread * self.schedule.variance(step) ** 0.5
         field = mean + deviation * self._normal(tuple(mean.shape[1:])) if step else mean
         logarithm = self.log_variance(step)
@@ -129,6 +137,14 @@ class Guided:
             guided = -scale[:, None, None, None] * found.field
             scale = self.auto_scale(field, mean, noisy, guided, kernel, logarithm, before)
         return field, kernel, scale, logarithm
+
+    def _led(self, clean: Tensor, kernel: Tensor, target: Tensor, scale: Tensor,
+             found: Gradients) -> tuple[Tensor, Gradients]:
+        """The clean field moved until its blur is nearer to the target, and the gradients there. found: at ``clean``."""
+        for _ in range(self.settings.field_updates):
+            clean = (clean - self.strength(scale, kernel)[:, None, None, None] * found.field).clamp(-1.0, 1.0)
+            found = self.gradients(clean, kernel, target)
+        return clean, found
 
     def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, found: Gradients, step: int) -> Tensor:
         """found: the gradients at ``kernel``. Further updates of the step cost next to nothing: the distance is a
@@ -195,7 +211,7 @@ class Guided:
         """Steps of the full schedule that one step stands for."""
         return len(self.full) / len(self.schedule)
 
-    def strength(self, scale: Tensor, kernel: Tensor, step: int) -> Tensor:
+    def strength(self, scale: Tensor, kernel: Tensor) -> Tensor:
         """(B,) the factor of the gradient: the scale, bounded where a step would overshoot."""
         norm = (kernel.abs().sum(dim=(1, 2)) / self.gain(kernel).abs()).clamp(min=1e-6)
         return torch.minimum(self.stride() * scale, 2 * self.elements / norm**2)
