@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -32,7 +33,8 @@ grow with the area and compare only within one table. A dash stands where a scor
 nor observation ever reached the threshold.
 
 `make benchmark DATA=../shared/data` makes this page anew; results that exist already are kept in `out/benchmark`. Every
-forecaster that needs no weights takes part, and every network whose weights are found.
+forecaster that needs no weights takes part, and every network whose weights are found; S-PROG and ANVIL are those of
+pysteps (`pip install "stormdeck[compare]"`), with its Lucas-Kanade motion and its default settings.
 
 Networks that ship with weights learned from KNMI, FMI and MRMS, most of them from these very hours: their scores there
 say nothing. MeteoSwiss, BoM and OPERA took no part in training; look at those.
@@ -44,12 +46,20 @@ forecaster fares in another season or climate.
 
 @dataclass(frozen=True)
 class Group:
-    """Archives of one grid, scored together. wishes: further arguments of the command."""
+    """Archives of one grid, scored together. wishes: further arguments of the command. hour: lead times
+    within 60 minutes, of archives that no network that ships learned from; 0 for others."""
 
     title: str
     folders: tuple[str, ...]
     setting: str
     wishes: tuple[str, ...] = ()
+    hour: int = 0
+
+
+HOUR = """\
+Mean CSI over the lead times up to 60 minutes, in mm/h, on the archives that no network learned from; the bold figure is
+the mean of the four thresholds before it."""
+HOUR_COLUMNS = ("0.5", "2", "5", "10", "mean of these", "30", "coverage of all lead times")
 
 
 GROUPS = (
@@ -58,13 +68,14 @@ GROUPS = (
           "every 5 frames."),
     Group("MeteoSwiss, 2015-05-15 and 2017-01-31", ("mch-aqc/2015-05-15", "mch-aqc/2017-01-31"),
           "Heavy rain with embedded convection, and a winter front. 1 km, 5 min, 20 lead times (100 min), a sequence "
-          "every 5 frames."),
+          "every 5 frames.", hour=12),
     Group("FMI, 2016-09-28 and 2017-05-09", ("fmi-pgm/2016-09-28", "fmi-pgm/2017-05-09"),
           "Widespread rain with cells, and scattered light rain; reflectivity with Z = 223 R^1.53. 1 km, 5 min, 20 "
           "lead times (100 min), a sequence every 5 frames."),
     Group("BoM, 2020-10-31", ("bom-prcp-c10/2020-10-31",),
           "Showers and storms around Brisbane. 500 m, 10 min, 20 lead times (200 min), a sequence every 5 frames; the "
-          "first 12, up to 13:10 UTC (`--limit 12`), since the rest of the day is nearly dry.", ("--limit", "12")),
+          "first 12, up to 13:10 UTC (`--limit 12`), since the rest of the day is nearly dry.", ("--limit", "12"),
+          hour=6),
     Group("FMI GeoTIFF, 2017-05-09", ("fmi-geotiff/2017-05-09",),
           "The last hour of the second FMI event. 250 m averaged to 1 km (`--pixel-km 1`), 5 min; 12 frames allow one "
           "sequence of 7 lead times (35 min).", ("--pixel-km", "1", "--lead-times", "7")),
@@ -73,7 +84,7 @@ GROUPS = (
           "(40 min), a sequence every 5 frames.", ("--pixel-km", "4")),
     Group("OPERA, 2018-08-24", ("opera/2018-08-24",),
           "Rain rate over Europe. 2 km, 15 min, 8 lead times (120 min), a sequence every 3 frames.",
-          ("--lead-times", "8", "--every", "3")),
+          ("--lead-times", "8", "--every", "3"), hour=4),
 )
 
 
@@ -89,7 +100,7 @@ def present() -> list[str]:
     """Forecasters that can run now."""
     _, found = command("models")
     return [model["name"] for model in found
-            if model["kind"] == "forecaster" and (model["parameters"] == 0 or model["weights"])]
+            if model["kind"] == "forecaster" and not model["missing"] and (model["parameters"] == 0 or model["weights"])]
 
 
 def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[str]]:
@@ -108,12 +119,30 @@ def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[s
     return document, unable
 
 
-def section(group: Group, data: Path, kept: Path) -> str:
-    document, unable = scored(group, data, kept)
+def section(group: Group, document: dict[str, Any], unable: list[str]) -> str:
     sequences = next(iter(document["forecasters"].values()))["sequences"]
     left_out = f" Could not take part with these inputs: {', '.join(unable)}." if unable else ""
     return "\n".join([f"## {group.title}", "", f"{group.setting} {sequences} sequence{'s' if sequences > 1 else ''}."
                       f"{left_out}", "", as_markdown(document)])
+
+
+def first_hour(documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """Means over the lead times up to 60 minutes, by the title of a group."""
+    lines = ["## The first hour", "", HOUR, "", "| | forecaster | " + " | ".join(HOUR_COLUMNS) + " |",
+             "|---" * (len(HOUR_COLUMNS) + 2) + "|"]
+    for group in GROUPS:
+        shown = documents[group.title]["forecasters"] if group.hour else {}
+        for name, scores in shown.items():
+            means = [_mean(row[:group.hour]) for row in scores["csi"][:5]]
+            cells = [*(f"{mean:.3f}" for mean in means[:4]), f"**{_mean(means[:4]):.3f}**", f"{means[4]:.3f}",
+                     f"{scores['coverage']:.3f}"]
+            lines.append(f"| {group.title} | {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / max(len(known), 1)
 
 
 def main() -> None:
@@ -123,8 +152,10 @@ def main() -> None:
     missing = [folder for group in GROUPS for folder in group.folders if not (data / folder).is_dir()]
     if missing:
         raise SystemExit(f"{data} lacks {', '.join(missing)}")
-    sections = [section(group, data, kept) for group in GROUPS]
-    target.write_text("\n".join([INTRODUCTION, *sections]), encoding="utf-8")
+    found = {group.title: scored(group, data, kept) for group in GROUPS}
+    sections = [section(group, *found[group.title]) for group in GROUPS]
+    hour = first_hour({title: document for title, (document, _) in found.items()})
+    target.write_text("\n".join([INTRODUCTION, hour, *sections]), encoding="utf-8")
 
 
 if __name__ == "__main__":
