@@ -41,6 +41,8 @@ ACTIONS: tuple[ActionRow, ...] = (
               "Choose another of the events that the open file holds, by time, place or type"),
     ActionRow("polar", "&Polar data…", "dialogs.polar", "File", (),
               "Product, height and pixel size of maps that are made from polar data"),
+    ActionRow("elevation", "E&levation model…", "opening.elevation", "File", (),
+              "A GeoTIFF or NetCDF file with heights, for downscalers that read them"),
     ActionRow("export", "&Export…", "dialogs.export", "File", ("E",),
               "Save the maps as picture, animation or forecast file", after_line=True),
     ActionRow("quit", "&Quit", "close", "File", ("Ctrl+Q",), after_line=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -163,7 +164,8 @@ class Forecasting(QObject):
             sequence=self._sequence, forecaster=wish.forecaster, index=self._reference, inputs=wish.inputs,
             lead_times=wish.lead_times, deblurrer=wish.deblurrer or None,
             downscaler=wish.downscaler or None, refine=REFINE, device=wish.device,
-            thresholds=wish.thresholds, score=True, compact=True, before=self._needs_plain(run), network=network)
+            thresholds=wish.thresholds, score=True, compact=True, before=self._needs_plain(run), network=network,
+            elevation=tuple(map(Path, wish.elevation)))
         run.job = self._bridge.submit("forecast", request, self._on_forecast, key="forecast", priority=5)
         for one in filter(None, (self._plain(run) if request.before else None, run)):
             self._runs.pop((one.forecaster, one.reference), None)

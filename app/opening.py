@@ -40,6 +40,14 @@ class Opening(QObject):
         except FileNotFoundError as problem:
             self._window.show_problem(StormdeckError(str(problem), advice="Install the program again."))
 
+    def elevation(self) -> None:
+        """Chooses what downscalers read beside the rain."""
+        names, _ = QFileDialog.getOpenFileNames(self._window, "Elevation model", self._folder(),
+                                                "Heights (*.tif *.tiff *.nc *.nc4 *.grib *.grb *.grb2);;All files (*)")
+        if names:
+            self._window.settings.values.elevation = tuple(names)
+            self._window.panels["run"].list_again()  # type: ignore[attr-defined]
+
     def images(self) -> None:
         name = QFileDialog.getExistingDirectory(self._window, "Describe a folder of images", self._folder())
         if name:

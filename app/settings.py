@@ -36,6 +36,7 @@ class Values:
     forecaster: str = "rover-nonlinear"
     deblurrer: str = ""
     downscaler: str = ""
+    elevation: tuple[str, ...] = ()
     inputs: int = 5
     lead_times: int = 20
     device: str = "auto"
@@ -121,7 +122,7 @@ def _kind(kind: type) -> Callable[[Any], Any]:
 
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "recent": _texts, "thresholds": check_thresholds, "drawn": _drawn, "forecaster": _kind(str),
-    "deblurrer": _kind(str), "downscaler": _kind(str),
+    "deblurrer": _kind(str), "downscaler": _kind(str), "elevation": _texts,
     "pool": _pool, "inputs": _whole(1, 60), "lead_times": _whole(1, 240), "device": _one_of(*DEVICES),
     "theme": _one_of("dark", "light"), "contours": _one_of(*CONTOUR_MODES), "palette": _kind(str),
     "smooth": _kind(bool), "speed": _whole(1, 30), "loop": _kind(bool),

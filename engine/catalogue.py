@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Row:
     """kind: reader, forecaster, deblurrer, downscaler or job. target: "module" or "module:object". needs: modules of
-    an extra without which it cannot run."""
+    an extra without which it cannot run. reads: fields that it reads beside the rain."""
 
     kind: str
     name: str
@@ -32,6 +32,7 @@ class Row:
     family: str = ""
     parameters: int = 0
     needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 _NEURAL = "engine.forecasters.neural:NeuralForecaster"
@@ -148,17 +149,17 @@ ROWS: tuple[Row, ...] = (
     Row("downscaler", "unet3d", "UNet3D (DCN)", _REFINING, "U-Net", 5_427_681),
     Row("downscaler", "zsm", "Zooming Slow-Mo", _REFINING, "zooming slow-mo", 8_737_073),
     Row("downscaler", "fc-zsm-d", "FC-ZSM, dynamic fields", _REFINING, "zooming slow-mo", 8_738_225,
-        ("precipitation rate", "measurement height")),
+        reads=("precipitation rate", "measurement height")),
     Row("downscaler", "fc-zsm-s", "FC-ZSM, fixed fields", _REFINING, "zooming slow-mo", 9_476_465,
-        ("elevation", "land-sea mask")),
+        reads=("elevation", "land-sea mask")),
     Row("downscaler", "fc-zsm-ds", "FC-ZSM, dynamic and fixed fields", _REFINING, "zooming slow-mo", 9_477_617,
-        ("precipitation rate", "measurement height", "elevation", "land-sea mask")),
+        reads=("precipitation rate", "measurement height", "elevation", "land-sea mask")),
 
     Row("downscaler", "unet-small", "U-Net, small", _REFINING, "U-Net", 482_220),
     Row("downscaler", "unet3d-small", "UNet3D, small", _REFINING, "U-Net", 339_705),
     Row("downscaler", "zsm-small", "Zooming Slow-Mo, small", _REFINING, "zooming slow-mo", 492_941),
     Row("downscaler", "fc-zsm-s-small", "FC-ZSM, fixed fields, small", _REFINING, "zooming slow-mo", 520_989,
-        ("land-sea mask",)),
+        reads=("land-sea mask",)),
 
     # a job's family is the lane it runs in; the device lane where none is named
     Row("job", "warm-up", "Start the engine", "engine.jobs.warm_up:run"),

@@ -10,37 +10,52 @@ from PySide6.QtWidgets import QComboBox
 
 from engine import catalogue
 
+UNTRAINED = "Has no weights: see 'networks need training' below"
 TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
+def lacking_data(elevation: bool) -> dict[str, str]:
+    """Why downscalers cannot run for want of what they read beside the rain, by name. elevation: if it is given."""
+    reasons = {}
+    for row in catalogue.rows("downscaler"):
+        if "measurement height" in row.reads:
+            reasons[row.name] = "Reads the height of measurement, which no archive gives"
+        elif "elevation" in row.reads and not elevation:
+            reasons[row.name] = "Reads an elevation model: choose one with File, Elevation model"
+    return reasons
+
+
 def fill(box: QComboBox, kind: str, usable: Collection[str], tips: Mapping[str, str], chosen: str,
-         nothing: str = "") -> None:
+         nothing: str = "", reasons: Mapping[str, str] | None = None) -> None:
     """Lists the catalogue's rows of a kind; emits nothing. usable: names that can run; others without
     weights are greyed, those that are not installed left out. tips: by name. nothing: what
-    stands in the first line for no model at all (its name is empty); no such line where it is empty."""
-    rows = catalogue.rows(kind)
+    stands in the first line for no model at all (its name is empty); no such line where it is empty.
+    reasons: why some of those with weights cannot run all the same."""
+    rows, reasons = catalogue.rows(kind), reasons or {}
+    barred = [row for row in rows if row.name in usable and row.name in reasons]
     before = box.blockSignals(True)
     box.clear()
     if nothing:
         box.addItem(nothing, "")
     for row in rows:
-        if row.name in usable:
+        if row.name in usable and row not in barred:
             box.addItem(row.title, row.name)
             box.setItemData(box.count() - 1, tips.get(row.name, ""), TOOLTIP)
     lacking = [row for row in rows if row.name not in usable and row.parameters]
-    if lacking:
-        box.insertSeparator(box.count())
-        _add_unusable(box, "Needs training", None)
-        for row in lacking:
-            _add_unusable(box, row.title, row.name)
+    for heading, rest in (("Lacks data", barred), ("Needs training", lacking)):
+        if rest:
+            box.insertSeparator(box.count())
+            _add_unusable(box, heading, None, "")
+        for row in rest:
+            _add_unusable(box, row.title, row.name, reasons[row.name] if row in barred else UNTRAINED)
     box.setCurrentIndex(max(0, box.findData(chosen)))
     box.blockSignals(before)
 
 
-def _add_unusable(box: QComboBox, title: str, name: str | None) -> None:
+def _add_unusable(box: QComboBox, title: str, name: str | None, tip: str) -> None:
     box.addItem(title, name)
     model = box.model()
     assert isinstance(model, QStandardItemModel)
     item: QStandardItem = model.item(box.count() - 1)
     item.setEnabled(False)
-    item.setToolTip("Has no weights: see 'networks need training' below")
+    item.setToolTip(tip)

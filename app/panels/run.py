@@ -65,6 +65,7 @@ class RunPanel(QWidget):
         self.lacking.setVisible(False)
         self._untrained: list[dict[str, object]] = []
         self._trained: dict[str, str] = {}
+        self._usable: set[str] = set()
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
         OwnKeys(self.forecaster, self.deblurrer, self.downscaler, self.reference, self.inputs, self.lead_times,
@@ -143,13 +144,18 @@ class RunPanel(QWidget):
 
     def _list_models(self, usable: set[str]) -> None:
         """usable: names of those that can run."""
-        values = self._context.settings.values
+        values, self._usable = self._context.settings.values, usable
         chosen = self.forecaster.currentData() or values.forecaster
         model_lists.fill(self.forecaster, "forecaster", usable, self._trained, chosen)
         chosen = self.deblurrer.currentData() if self.deblurrer.count() else values.deblurrer
         model_lists.fill(self.deblurrer, "deblurrer", usable, self._trained, chosen, nothing="as forecast")
         chosen = self.downscaler.currentData() if self.downscaler.count() else values.downscaler
-        model_lists.fill(self.downscaler, "downscaler", usable, self._trained, chosen, nothing="as forecast")
+        model_lists.fill(self.downscaler, "downscaler", usable, self._trained, chosen, nothing="as forecast",
+                         reasons=model_lists.lacking_data(elevation=bool(values.elevation)))
+
+    def list_again(self) -> None:
+        """After what models read beside the rain was chosen."""
+        self._list_models(self._usable)
 
     def _show_untrained(self) -> None:
         from app.dialogs.untrained import UntrainedDialog

@@ -27,11 +27,12 @@ def run(request: ModelsRequest, scope: Scope) -> Iterator[Event]:
 
 def describe(row: catalogue.Row) -> dict[str, Any]:
     """One entry. ``weights`` is null for a model that has none or needs none; ``needs``: modules of an extra without
-    which it cannot run, ``missing`` those of them that are not installed; what a paper prints about it follows
-    (:func:`engine.networks.published.told`)."""
+    which it cannot run, ``missing`` those of them that are not installed; ``reads``: fields beside the rain; what a
+    paper prints about it follows (:func:`engine.networks.published.told`)."""
     from engine.networks.published import told
 
     return {"name": row.name, "kind": row.kind, "title": row.title, "family": row.family,
             "parameters": row.parameters,
             "weights": weights.describe(row.name) if row.parameters else None, "needs": list(row.needs),
-            "missing": [name for name in row.needs if find_spec(name) is None], **told(row.name)}
+            "missing": [name for name in row.needs if find_spec(name) is None], "reads": list(row.reads),
+            **told(row.name)}

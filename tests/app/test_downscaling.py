@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app import wording
@@ -123,6 +125,31 @@ def test_downscalers_without_weights_need_training(driver: Driver) -> None:
     without = [row.name for row in catalogue.rows("downscaler") if row.parameters == 0]
     assert names[:1 + len(without)] == ["", *without]
     assert set(names) - {None, ""} == {row.name for row in catalogue.rows("downscaler")}
+
+
+def test_what_lacks_data_says_what(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With weights, but without heights to read: greyed with the reason; an elevation model lifts it for those that
+    read nothing else."""
+    driver.show()
+    driver.quiet()  # the engine's own list has come
+    told = [describe(row) for row in catalogue.rows("downscaler")]
+    weights = {"file": "x", "sha256": "0", "trained_on": "rain", "step_minutes": 5.0, "pixel_km": 1.0}
+    driver.run_panel.set_models([{**model, "weights": weights} if model["parameters"] else model for model in told])
+
+    def tip(name: str) -> str:
+        box = driver.run_panel.downscaler
+        place = box.findData(name)
+        enabled = bool(box.model().flags(box.model().index(place, 0)) & Qt.ItemFlag.ItemIsEnabled)
+        return "" if enabled else str(box.itemData(place, Qt.ItemDataRole.ToolTipRole))
+
+    assert "elevation model" in tip("fc-zsm-s")
+    assert "height of measurement" in tip("fc-zsm-ds")
+    assert tip("zsm") == tip("fc-zsm-s-small") == ""
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *given: (["/heights.tif"], ""))
+    driver.window.opening.elevation()
+    assert driver.window.settings.values.elevation == ("/heights.tif",)
+    assert tip("fc-zsm-s") == ""
+    assert "height of measurement" in tip("fc-zsm-d")
 
 
 def test_places_between_steps() -> None:
