@@ -99,8 +99,8 @@ def command(*arguments: object) -> tuple[int, Any]:
 def present() -> list[str]:
     """Forecasters that can run now."""
     _, found = command("models")
-    return [model["name"] for model in found
-            if model["kind"] == "forecaster" and not model["missing"] and (model["parameters"] == 0 or model["weights"])]
+    return [model["name"] for model in found if model["kind"] == "forecaster" and not model["missing"]
+            and (model["parameters"] == 0 or model["weights"])]
 
 
 def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[str]]:
