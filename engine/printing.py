@@ -126,8 +126,8 @@ def _show(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, list) and value and isinstance(value[0], float):
-        return " x ".join(f"{v:.4g}" for v in value)
+    if isinstance(value, list) and value and all(v is None or isinstance(v, float) for v in value):
+        return " x ".join(_show(v) for v in value)
     if isinstance(value, dict):
         return ", ".join(f"{k} {_show(v)}" for k, v in value.items())
     return str(value)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app import region_shapes as shapes
 from app.context import Context
 from app.own_keys import OwnKeys
+from app.panels.corners import Corners
 from app.panels.flow import FlowRow
 from app.settings import POOLS
 from engine.radar.grid import Grid
@@ -43,6 +44,7 @@ class RegionPanel(QWidget):
         self._regions: Regions | None = None
         self.fields = [_field(name) for name in FIELDS]
         self._labels = [QLabel(name) for name in FIELDS]
+        self.corners = Corners()
         self.outline = QComboBox()
         self.outline.setAccessibleName("Outline")
         self.pool = QComboBox()
@@ -58,7 +60,7 @@ class RegionPanel(QWidget):
         self.new.setText("In view")
         self.new.setToolTip("A rectangle in the middle of what the maps show")
         self.buttons = FlowRow()
-        OwnKeys(*self.fields, self.outline, self.pool)
+        OwnKeys(*self.fields, self.corners, self.outline, self.pool)
         self._lay_out()
         self._connect()
 
@@ -72,6 +74,7 @@ class RegionPanel(QWidget):
             pair.addWidget(self._labels[first + 1])
             pair.addWidget(self.fields[first + 1], 1)
             form.addRow(self._labels[first], pair)
+        form.addRow("Corners", self.corners)
         form.addRow("Outline", self.outline)
         form.addRow("Score", self.pool)
         self._form = form
@@ -87,6 +90,8 @@ class RegionPanel(QWidget):
         session = self._session
         for field in self.fields:
             field.valueChanged.connect(self._edited)
+        self.corners.edited.connect(session.set_region)
+        self.corners.wrong.connect(self.note.setText)
         self.pool.activated.connect(self._pool_chosen)
         self.outline.activated.connect(self._outline_chosen)
         session.archive_changed.connect(self._show)
@@ -126,11 +131,12 @@ class RegionPanel(QWidget):
         usable = region is not None and grid is not None and region.kind != OUTLINE
         for field in self.fields:
             field.setEnabled(usable)
-        for row in (0, 1):
+        for row in (0, 1, self.corners):
             self._form.setRowVisible(row, usable)
         self.new.setEnabled(grid is not None)
         if region is not None and grid is not None:
             self._show_numbers(region, grid)
+            self.corners.show_region(region, grid, session.located)
         self.note.setText(self._words(region, grid))
 
     def _show_numbers(self, region: Region, grid: Grid) -> None:

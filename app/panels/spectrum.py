@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from app.panels.verify_panel import Cell, VerifyPanel
@@ -18,6 +19,8 @@ OBSERVED = "observed"
 RANGE_DB = 90.0
 """What lies further below the strongest wave is rounding, not rain."""
 STEP_DB = 10.0
+MOST_POINTS = 80
+"""Of a curve: short waves lie closer on the axis than pixels do. A saved table has all of them."""
 
 
 class SpectrumPanel(VerifyPanel):
@@ -68,21 +71,15 @@ class SpectrumPanel(VerifyPanel):
             return
         minutes = self.verification.minutes() or 0
         x = Axis(spectra.wavelength_km[0], spectra.wavelength_km[-1], "wavelength, km", log=True)
-        series = [self._curve(OBSERVED, spectra, spectra.observed, SOLID, "")]
-        series += [self._curve(run.forecaster, spectra, values, styles.of(run.forecaster).line,
-                               styles.of(run.forecaster).marker)
+        shown = spread(spectra.wavelength_km)
+        series = [_curve(OBSERVED, spectra, spectra.observed, SOLID, "", shown)]
+        series += [_curve(run.forecaster, spectra, values, styles.of(run.forecaster).line,
+                          styles.of(run.forecaster).marker, shown)
                    for run, values in zip(runs, spectra.predicted, strict=True)]
         marks = tuple((length, "", styles.of(run.forecaster).line.colour)
                       for run, length in zip(runs, spectra.resolution_km, strict=True) if length is not None)
         title = f"power of rain rate in dB, +{minutes:g} min"
         self.chart.set_content(Content(x, _power_axis(spectra, title), tuple(series), tuple(legend), marks=marks))
-
-    def _curve(self, key: str, spectra: Spectra, values: tuple[float | None, ...], style: LineStyle,
-               marker: str) -> Series:
-        texts = tuple(f"{key}\n{length:.3g} km  {value:.1f} dB" if value is not None else ""
-                      for length, value in zip(spectra.wavelength_km, values, strict=True))
-        return Series((key,), spectra.wavelength_km, values, style, marker, texts, 2.0 if key == OBSERVED else 1.6,
-                      sparse=True)
 
     def move_marks(self) -> None:
         self.redraw()
@@ -98,6 +95,26 @@ class SpectrumPanel(VerifyPanel):
         table += [[length, spectra.observed[i], *(values[i] for values in spectra.predicted)]
                   for i, length in enumerate(spectra.wavelength_km)]
         return [*table, ["effective resolution, km", None, *spectra.resolution_km]]
+
+
+def spread(wavelengths: Sequence[float], most: int = MOST_POINTS) -> tuple[int, ...]:
+    """Indices of at most so many wavelengths, evenly spread over a logarithmic axis; the first and the last are there.
+    wavelengths: falling, positive."""
+    apart = abs(math.log(wavelengths[0] / wavelengths[-1])) / max(1, most - 1)
+    chosen, last = [], math.inf
+    for index, length in enumerate(wavelengths[:-1]):
+        if abs(math.log(length) - last) >= apart:
+            chosen.append(index)
+            last = math.log(length)
+    return (*chosen[:most - 1], len(wavelengths) - 1)
+
+
+def _curve(key: str, spectra: Spectra, values: tuple[float | None, ...], style: LineStyle, marker: str,
+           shown: tuple[int, ...]) -> Series:
+    points = [(spectra.wavelength_km[i], values[i]) for i in shown]
+    texts = tuple(f"{key}\n{length:.3g} km  {value:.1f} dB" if value is not None else "" for length, value in points)
+    return Series((key,), tuple(length for length, _ in points), tuple(value for _, value in points), style, marker,
+                  texts, 2.0 if key == OBSERVED else 1.6, sparse=True)
 
 
 def _words(run: Run, spectra: Spectra | None, number: int) -> str:

@@ -353,3 +353,28 @@ def test_handles_of_a_rectangle_stand_at_corners_and_sides() -> None:
 def test_titles_give_the_size_in_km() -> None:
     assert title(Region.rectangle(0, 0, 120_000, 8_000), GRID) == "rectangle 120 × 8.0 km"
     assert title(None, GRID) == "whole map"
+
+
+def test_corners_are_typed(driver: Driver) -> None:
+    """A polygon without a mouse: from the rectangle that the keyboard gets, or anew."""
+    driver.window.actions_by_key["region-fields"].trigger()
+    corners = panel(driver).corners
+    driver.until(corners.isVisible)
+    assert corners.text().count(";") == 3
+    assert driver.session.sequence is not None
+    grid = driver.session.sequence.grid
+    lon, lat = grid.lonlat(np.array([10_000.0, 40_000.0, 25_000.0]), np.array([10_000.0, 10_000.0, 30_000.0]))
+    corners.setFocus()
+    corners.selectAll()
+    driver.qtbot.keyClicks(corners, "; ".join(f"{y:.5f} {x:.5f}" for y, x in zip(lat, lon, strict=True)))
+    driver.qtbot.keyClick(corners, Key.Key_Return)
+    region = driver.session.region
+    assert region is not None
+    assert region.kind == POLYGON
+    assert region.bounds == pytest.approx((10_000, 10_000, 40_000, 30_000), abs=2)
+    check_scores(driver)
+    corners.selectAll()
+    driver.qtbot.keyClicks(corners, "52.1 4.9; 52.2")
+    driver.qtbot.keyClick(corners, Key.Key_Return)
+    assert "'52.2' is no corner" in panel(driver).note.text()
+    assert driver.session.region is region
