@@ -73,6 +73,28 @@ def _along(values: Field, factor: int, axis: int) -> Field:
     return np.ascontiguousarray(np.moveaxis(fine, 0, axis))
 
 
+def extended(values: Field, cells: int) -> Field:
+    """(ny, nx) with what lies at the border of the data carried on into no data, so many cells far, as means of what is
+    known around; beyond that and in the rest no data stays."""
+    values = values.copy()
+    for _ in range(cells):
+        missing = np.isnan(values)
+        if not missing.any() or missing.all():
+            break
+        count = _around((~missing).astype(np.float32))
+        total = _around(np.where(missing, np.float32(0), values))
+        reached = missing & (count > 0)
+        values[reached] = total[reached] / count[reached]
+    return values
+
+
+def _around(values: Field) -> Field:
+    """Sums over a cell and its eight neighbours."""
+    padded = np.pad(values, 1)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:], np.float32)
+
+
 def local_most(values: Field) -> Field:
     """The largest value among a cell and its eight neighbours, no data as 0."""
     padded = np.pad(np.nan_to_num(values, nan=0.0), 1, mode="edge")

@@ -1,6 +1,7 @@
 """The networks as downscalers: two frames in, three frames on a grid of twice as many cells out, tile by tile.
 
-Frames go in as dBZ from 0 to 1 of the network's scale, no data as no rain. What comes out is kept at or above nought,
+Frames go in as dBZ from 0 to 1 of the network's scale, rain at the border of the data carried on a little into no
+data, so that the border does not thin it out. What comes out is kept at or above nought,
 below :data:`MOST` times the largest rain rate around, and without data where there is none. Below its scale a network
 says nothing; there stands what is trilinear, up to where the scale begins (docs/downscaling.md).
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.downscalers.fields import bilinear, bounded, conserved
+from engine.downscalers.fields import bilinear, bounded, conserved, extended
 from engine.downscalers.flow_interpolation import AlongMotion
 from engine.downscalers.interpolation import InTime, Linear
 from engine.downscalers.protocol import Factors, Frame, Options, Series
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MOST = 1.5
 """Times the largest value among a cell and its neighbours in both frames: the bound on new maxima."""
+EDGE = 8
+"""Cells that rain is carried on beyond the border of the data."""
 SIDE, OVERLAP = 160, 32
 """Cells of a tile along each axis at most, and those that neighbours share."""
 TRAINED = Factors(2, 2, 2)
@@ -119,7 +122,8 @@ class PairByPair:
             return
         between = next(self.in_time.between(before, frame, (0.5,)))
         shown = (before.rain_rate, *((between,) if self.guided else ()), frame.rain_rate)
-        fine = self.scale.rain_rate(self._run(np.nan_to_num(self.scale.unit(np.stack(shown)))))
+        units = np.stack([np.nan_to_num(self.scale.unit(extended(field, EDGE))) for field in shown])
+        fine = self.scale.rain_rate(self._run(units))
         times = (before.time, before.time + (frame.time - before.time) / 2, frame.time)
         coarse = (before.rain_rate, between, frame.rain_rate)
         around = np.fmax(before.rain_rate, frame.rain_rate)

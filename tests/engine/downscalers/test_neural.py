@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from engine import catalogue
+from engine.cancel import CancelToken
 from engine.downscalers import neural
-from engine.downscalers.fields import block_means, local_most, repeated
+from engine.downscalers.fields import block_means, extended, local_most, repeated
 from engine.downscalers.neural import MOST, NeuralDownscaler, Scale
 from engine.downscalers.protocol import Factors, Frame, Options, downscale
-from engine.errors import NotEnoughInput, NoWeights, WrongUsage
+from engine.errors import Cancelled, NotEnoughInput, NoWeights, WrongUsage
 from engine.forecasters.protocol import Context
 from engine.jobs import weights as weights_job
 from engine.jobs.forecast import ForecastRequest, run
 from engine.jobs.scope import Scope
 from engine.networks.configuration import Configuration, Option, build
-from engine.networks.trilinear import trilinear
+from engine.networks.downscaling_zoo import DOWNSCALING
+from engine.networks.trilinear import bilinear, trilinear
 from engine.networks.weights import Header, save
 from engine.radar.sequence import Field
+from engine.radar.units import MARSHALL_PALMER
 from tests.engine.downscalers.cells import inputs
 from tests.engine.sequences import moving_square, sequence
+
+NAN = float("nan")
 
 
 def weight_file(folder: Path, **options: Option) -> Path:
@@ -83,6 +89,74 @@ def test_tiles_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neural, "SIDE", 40)
     tiled = neural.PairByPair(Trilinear(), Scale(inputs(rain()).zr), Options(), Context())._run(units)
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
+
+
+def test_extended_by_hand() -> None:
+    values = np.array([[4, NAN, NAN, NAN], [8, NAN, NAN, NAN]], np.float32)
+    np.testing.assert_array_equal(extended(values, 1), [[4, 6, NAN, NAN], [8, 6, NAN, NAN]])
+    np.testing.assert_array_equal(extended(values, 2), [[4, 6, 6, NAN], [8, 6, 6, NAN]])
+    np.testing.assert_array_equal(extended(np.full((2, 2), NAN, np.float32), 3), np.full((2, 2), NAN))
+
+
+class Guided(Trilinear):
+    """Instead of a network that is handed the frame in between."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return bilinear(frames[:, :, 0])[:, :, None]
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_the_border_of_the_data_does_not_thin_out_the_rain(guided: bool) -> None:
+    """Even rain with a hole and a border: with a network that interpolates it is even up to the last cell."""
+    frames = [np.full((24, 28), 5.0, np.float32) for _ in range(2)]
+    for frame in frames:
+        frame[:, :5], frame[10:14, 15:20] = np.nan, np.nan
+    given = inputs(frames)
+    network: nn.Module = Guided() if guided else Trilinear()
+    for scale in (Scale(given.zr), Scale(given.zr, 15.0, 70.0)):
+        refining = neural.PairByPair(network, scale, Options(), Context(), guided=guided)
+        assert list(refining.push(Frame(given.times[0], frames[0]))) == []
+        found = list(refining.push(Frame(given.times[1], frames[1])))
+        assert len(found) == 3
+        for frame in found:
+            hole = repeated(np.isnan(frames[0]), Factors())
+            np.testing.assert_array_equal(np.isnan(frame.rain_rate), hole)
+            np.testing.assert_allclose(frame.rain_rate[~hole], 5.0, rtol=1e-4)
+
+
+def test_weak_rain_is_what_is_trilinear() -> None:
+    """A network on the scale from 15 dBZ does not tell weaker rain from none: there stands what is interpolated, up to
+    where its scale begins, and no more."""
+    begins = float(Scale(MARSHALL_PALMER, 15.0, 70.0).begins)
+    frames = [np.full((8, 8), 0.5 * begins, np.float32), np.full((8, 8), 0.5 * begins, np.float32)]
+    frames[1][:, :4] = 0.0
+    refining = neural.PairByPair(Trilinear(), Scale(MARSHALL_PALMER, 15.0, 70.0), Options(), Context())
+    given = inputs(frames)
+    list(refining.push(Frame(given.times[0], frames[0])))
+    first, _, last = (frame.rain_rate for frame in refining.push(Frame(given.times[1], frames[1])))
+    np.testing.assert_allclose(first, 0.5 * begins, rtol=1e-6)
+    np.testing.assert_array_equal(last[:, :6], 0.0)
+    np.testing.assert_allclose(last[:, 12:], 0.5 * begins, rtol=1e-6)
+
+
+def test_cancel_inside_a_tile(tmp_path: Path) -> None:
+    """The token is asked before every layer; between two questions the paper's network takes less than 0.2 s of
+    computing on a small tile."""
+    with torch.device("cpu"):
+        network = build(DOWNSCALING["zsm"].configuration).eval()
+    asked: list[float] = []
+
+    class Asked(CancelToken):
+        def check(self) -> None:
+            asked.append(time.process_time())
+            if len(asked) > 250:
+                raise Cancelled
+
+    refining = neural.PairByPair(network, Scale(MARSHALL_PALMER), Options(), Context(Asked()))
+    with pytest.raises(Cancelled):
+        refining._run(np.random.default_rng(0).random((2, 48, 48), np.float32))
+    assert len(asked) == 251
+    assert max(np.diff(asked)) < 0.2
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:
