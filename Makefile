@@ -13,7 +13,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint screenshot benchmark environment environment-dev python clean
+.PHONY: help run test fuzz lint screenshot benchmark weights environment environment-dev python clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ screenshot: environment  ## draw the README's picture anew
 DATA ?= ../shared/data
 benchmark: environment-dev  ## remake docs/benchmark.md from real archives (an hour; DATA=../shared/data)
 	$(VENV_PYTHON) packaging/benchmark_tables.py $(DATA) docs/benchmark.md out/benchmark
+
+weights: environment-dev  ## retrain the weights that ship, into out/weights (many hours; DATA=../shared/data)
+	$(VENV_PYTHON) packaging/retrain_weights.py $(DATA) out/weights
 
 environment: python
 	@$(PYTHON) packaging/setup_environment.py
