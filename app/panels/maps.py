@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app import wording
 from app.context import Context
 from app.panels.details import Details
-from app.panels.map_modes import SWIPE, MapModes
-from app.places import Place
+from app.panels.map_contents import Content, MapContents
+from app.panels.map_modes import MapModes
 from app.plots.colour_bar import ColourBar
 from app.plots.map_pane import MapPane
 from app.runs import Run
@@ -23,28 +21,6 @@ from engine.display.picture import Picture
 from engine.jobs.display import Wanted
 from engine.radar.grid import Grid
 from engine.radar.scaling import rain_bins
-from engine.radar.sequence import RadarSequence
-
-NEIGHBOURS = 8
-
-OTHER = ("predicted", "observed")
-"""Whose contours a pane shows when they are crossed."""
-BEFORE = ("sharpened", "before")
-"""The same where a forecast stands beside what it was before it was sharpened."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a pane should show: a picture by name, or a message where there is none; titles belong to it."""
-
-    left: str = ""
-    right: str = ""
-    wanted: Wanted | None = None
-    message: str = ""
-
-    @property
-    def name(self) -> Hashable:
-        return self.wanted.name if self.wanted else None
 
 
 class MapsPanel(QWidget):
@@ -68,6 +44,7 @@ class MapsPanel(QWidget):
         self._unpainted: set[int] = set()
         self._due = False
         self.modes = MapModes(self, context)
+        self._chooser = MapContents(context, self.modes)
         self.details = Details(self, context)
         self.colour_bar = ColourBar(Qt.Orientation.Horizontal)
         self._lay_out()
@@ -182,7 +159,7 @@ class MapsPanel(QWidget):
         if place is None:
             self._show_empty()
             return
-        self._contents = [self._observed_at(place), self._predicted_at(place)]
+        self._contents = self._chooser.at(place)
         self._unpainted, self._due = {0, 1}, True
         self.modes.follow(place)
         self._apply(0)
@@ -195,69 +172,9 @@ class MapsPanel(QWidget):
         self.observed.set_message("Drop a radar archive here,\nor press Ctrl+O to open one")
         self.predicted.set_message("")
 
-    def _observed_at(self, place: Place) -> Content:
-        right = wording.when(place)
-        origin = self.modes.origin
-        if origin is not None and place.lead is not None:
-            wanted = self._prediction(origin, place.lead)
-            return self._checked(Content(f"BEFORE {origin.forecaster}", right, wanted,
-                                         "" if wanted else wording.why_none(origin, place.lead)))
-        if place.frame is not None:
-            return self._checked(Content("OBSERVED", right, self._observation(place.frame)))
-        text = "No frame at this time (gap)" if place.lead is None else \
-            "Between observations" if place.between else "No observation yet"
-        return Content("OBSERVED", right, None, text)
-
-    def _predicted_at(self, place: Place) -> Content:
-        session, run = self._session, self._session.shown_run
-        inputs = run.inputs if run else session.settings.values.inputs
-        step = session.clock.step_minutes if session.clock else None
-        left, right = wording.predicted_title(run, place, inputs, step), wording.when(place)
-        if place.lead is not None:
-            wanted = self._prediction(run, place.lead)
-            return self._checked(Content(left, right, wanted, "" if wanted else wording.why_none(run, place.lead)))
-        if place.frame is None:
-            return Content(left, right, None, "No frame at this time (gap)")
-        return self._checked(Content(left, right, self._observation(place.frame)))
-
-    def _checked(self, content: Content) -> Content:
-        reason = self._context.pictures.why_not(content.name) if content.wanted else None
-        return Content(content.left, content.right, None, f"This frame cannot be shown:\n{reason}") \
-            if reason else content
-
-    def _observation(self, frame: int) -> Wanted:
-        return Wanted(("observed", frame), sequence=self._session.sequence, index=frame)
-
-    def _prediction(self, run: Run | None, lead: int) -> Wanted | None:
-        sequence = self._session.sequence
-        if run is None or sequence is None or lead not in run.frames:
-            return None
-        frame = run.frames[lead]
-        return Wanted(("run", run.serial, lead), rain_rate=frame.drawn, grid=frame.grid or sequence.grid)
-
     def _ask(self) -> None:
         visible = {c.name: c.wanted for c in self._contents if c.wanted is not None}
-        self._context.pictures.want(visible.values(), self._neighbours())
-
-    def _neighbours(self) -> list[Wanted]:
-        """Frames around the place, nearest first, those ahead before those behind."""
-        places, here, run = self._session.places, self._session.position, self._session.shown_run
-        origin = self.modes.origin
-        wanted: dict[Hashable, Wanted] = {}
-        for distance in range(1, NEIGHBOURS + 1):
-            for index in ((here + distance) % len(places), here - distance):
-                if not 0 <= index < len(places):
-                    continue
-                place = places[index]
-                frame = self._prediction(run, place.lead) if place.lead is not None else None
-                if origin is not None and place.lead is not None:
-                    left = self._prediction(origin, place.lead)
-                else:
-                    left = self._observation(place.frame) if place.frame is not None else None
-                for wish in (frame, left):
-                    if wish is not None:
-                        wanted.setdefault(wish.name, wish)
-        return list(wanted.values())
+        self._context.pictures.want(visible.values(), self._chooser.neighbours())
 
     def _apply(self, number: int) -> None:
         """Picture and titles change together, so that no frame ever stands under another frame's time."""
@@ -281,31 +198,17 @@ class MapsPanel(QWidget):
 
     def _draw_contours(self) -> None:
         mode, drawn = self._session.settings.values.contours, set(self._session.drawn)
-        sequence, place = self._session.sequence, self._session.place
-        badges = _badges(sequence) + (("CLUTTER MASK",) if self._session.masked else ())
+        place = self._session.place
         for number, pane in enumerate(self._panes):
             source = self._finest(1 - number if mode == "crossed" else number)
             foreign = mode == "crossed" and source is not None and place is not None and place.lead is not None
-            own = (*badges, "INTERPOLATED") if self._is_filled(number) else badges
-            own = (*own, *self._marks(number))
-            pane.set_badges((*own, f"contours: {self._other(number)}") if foreign else own)
+            own = self._chooser.badges(number, self._contents[number])
+            pane.set_badges((*own, f"contours: {self._chooser.other(number)}") if foreign else own)
             lines = () if source is None or mode == "off" or self._drawn[number] is None else source.contours
             pane.set_contours(_only(lines, drawn))
         finest = self._finest(1)
         self.modes.show_other(self._drawn[1], _only(finest.contours, drawn) if finest is not None and mode != "off"
                               else ())
-
-    def _marks(self, number: int) -> tuple[str, ...]:
-        """What a forecast frame wears because of how its network runs."""
-        place, shown = self._session.place, self._session.forecasting.shown
-        if place is None or place.lead is None:
-            return ()
-        runs = (shown,) if number == 1 else (self.modes.origin, shown if self.modes.mode == SWIPE else None)
-        return tuple(dict.fromkeys(mark for run in runs if run is not None for mark in run.marks))
-
-    def _other(self, number: int) -> str:
-        """Whose contours a pane shows when they are crossed."""
-        return OTHER[number] if self.modes.origin is None else BEFORE[number]
 
     def _finest(self, number: int) -> Picture | None:
         """The picture whose contours are drawn: of the finer part where that is all one sees."""
@@ -331,12 +234,6 @@ class MapsPanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.details.follow()
-
-    def _is_filled(self, number: int) -> bool:
-        """Whether the pane shows a frame that was interpolated into a gap."""
-        sequence, wanted = self._session.sequence, self._contents[number].wanted
-        return (sequence is not None and wanted is not None and wanted.sequence is not None
-                and wanted.index in sequence.filled)
 
     def redraw_contours(self) -> None:
         self._draw_contours()
@@ -415,10 +312,6 @@ def _value(picture: Picture | None, grid: Grid, x: float, y: float) -> float | N
     """mm/h of the cell that holds a point; a downscaled forecast has a grid of its own."""
     cell = None if picture is None else (picture.grid or grid).index(x, y)
     return None if picture is None or cell is None else float(picture.rain_rate[cell])
-
-
-def _badges(sequence: RadarSequence | None) -> tuple[str, ...]:
-    return ("SYNTHETIC DATA",) if sequence is not None and sequence.layout.synthetic else ()
 
 
 def _only(lines: tuple[Contour, ...], drawn: set[float]) -> tuple[Contour, ...]:

@@ -103,6 +103,7 @@ class RunPanel(QWidget):
         self.kept.setAccessibleName("Forecasts from this reference time")
         self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
         self.kept.setMinimumHeight(64)
+        self.kept.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # how it stands is said at the end
         for box in (self.forecaster, self.deblurrer, self.downscaler, self.reference):
             box.setMinimumContentsLength(12)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -249,6 +250,7 @@ class RunPanel(QWidget):
                 self.kept.addItem(QListWidgetItem())
             item = self.kept.item(row)
             item.setText(wording.run_line(run))
+            item.setToolTip(f"{run.title}\n{wording.run_line(run)}")
             item.setData(NAME, run.forecaster)
             if run is forecasting.shown:
                 self.kept.setCurrentItem(item)
