@@ -1,7 +1,9 @@
 """Remakes the scores of docs/downscaling.md: downscalers on events that no network was trained on, and on a cell whose
 path a formula tells.
 
-    python packaging/downscaling_table.py ../shared/data docs/downscaling.md
+    python packaging/downscaling_table.py ../shared/data docs/downscaling.md [KEPT.json]
+
+KEPT.json: what was summed up before is not made again; weights are told apart by their fingerprint.
 
 What was measured is made coarser (means over 2 x 2 cells of rain rate, every second frame), handed to each downscaler
 two frames at a time, and compared with what was measured. Squared errors are in dBZ as the FC-ZSM paper has them: below
@@ -10,10 +12,11 @@ two frames at a time, and compared with what was measured. Squared errors are in
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -44,23 +47,25 @@ METHODS = ("trilinear", DBZ_LINEAR, "flow-interpolation", "unet-small", "unet3d-
 
 @dataclass(frozen=True)
 class Event:
-    """first, every: reference frames. crop: rows and columns in the middle, even, 0 for all. whole: the frame in
-    between is there to compare with; if not, the next frame is the second one and only given times count."""
+    """first, last, every: the first frames of the sequences that are scored. crop: rows and columns in the middle, 0
+    for all. whole: the frame in between is there to compare with; if not, the next frame is the second one and only
+    given times count."""
 
     title: str
     folder: str
     first: int
+    last: int
     every: int
     crop: int = 0
     whole: bool = True
 
 
 EVENTS = (
-    Event("MeteoSwiss 2015-05-15, 2 km and 10 min to 1 km and 5 min", "mch-aqc/2015-05-15", 0, 7),
-    Event("MeteoSwiss 2017-01-31, 2 km and 10 min to 1 km and 5 min", "mch-aqc/2017-01-31", 0, 7),
-    Event("BoM 2020-10-31, 1 km to 500 m, space only (frames 10 min apart)", "bom-prcp-c10/2020-10-31", 30, 12,
+    Event("MeteoSwiss 2015-05-15, 2 km and 10 min to 1 km and 5 min", "mch-aqc/2015-05-15", 0, 38, 7),
+    Event("MeteoSwiss 2017-01-31, 2 km and 10 min to 1 km and 5 min", "mch-aqc/2017-01-31", 0, 38, 7),
+    Event("BoM 2020-10-31, 1 km to 500 m, space only (frames 10 min apart)", "bom-prcp-c10/2020-10-31", 30, 96, 12,
           whole=False),
-    Event("OPERA 2018-08-24, 4 km to 2 km, space only (frames 15 min apart)", "opera/2018-08-24", 2, 7,
+    Event("OPERA 2018-08-24, 4 km to 2 km, space only (frames 15 min apart)", "opera/2018-08-24", 2, 23, 7,
           800, whole=False),
 )
 
@@ -126,7 +131,9 @@ def grounded(grid: Grid, names: tuple[str, ...]) -> Field:
     return fixed_fields(names, grid, (), resources.base_map())
 
 
-def scored(event: Event, data: Path, names: tuple[str, ...]) -> tuple[dict[str, Sums], list[int]]:
+def scored(event: Event, data: Path, names: tuple[str, ...], starts: list[int]) -> dict[str, Sums]:
+    if not names:
+        return {}
     sequence = open_archive([data / event.folder])
     rows, columns = window(sequence.grid.shape, event.crop)
     left, _, _, top = sequence.grid.extent
@@ -135,7 +142,6 @@ def scored(event: Event, data: Path, names: tuple[str, ...]) -> tuple[dict[str, 
                           nx=(columns.stop - columns.start) // 2, ny=(rows.stop - rows.start) // 2,
                           crs=sequence.grid.crs)
     span = 2 if event.whole else 1
-    starts = list(range(event.first, len(sequence) - span, event.every))
     sums = {name: Sums() for name in names}
     for start in starts:
         frames = [sequence.rain_rate(index)[rows, columns] for index in range(start, start + span + 1)]
@@ -148,7 +154,7 @@ def scored(event: Event, data: Path, names: tuple[str, ...]) -> tuple[dict[str, 
                 sums[name].add(made[number], truth, number == 1)
         print(event.title, start, {name: round(found.total, 3) for name, found in sums.items()}, file=sys.stderr,
               flush=True)
-    return sums, starts
+    return sums
 
 
 def window(shape: tuple[int, int], crop: int) -> tuple[slice, slice]:
@@ -159,8 +165,36 @@ def window(shape: tuple[int, int], crop: int) -> tuple[slice, slice]:
     return down, right
 
 
-def event_lines(event: Event, data: Path, names: tuple[str, ...]) -> Iterator[str]:
-    sums, starts = scored(event, data, names)
+class Kept:
+    """Sums of earlier runs, by event, method and weights."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.found = json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+
+    @staticmethod
+    def key(event: Event, name: str) -> str:
+        file = weights.find(name)
+        return f"{event} {name} {weights.fingerprint(file) if file else ''}"
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.found
+
+    def get(self, key: str) -> Sums:
+        return Sums(**self.found[key])
+
+    def put(self, key: str, sums: Sums) -> None:
+        self.found[key] = asdict(sums)
+        if self.path:
+            self.path.write_text(json.dumps(self.found), encoding="utf-8")
+
+
+def event_lines(event: Event, data: Path, names: tuple[str, ...], kept: Kept) -> Iterator[str]:
+    new = tuple(name for name in names if kept.key(event, name) not in kept)
+    starts = list(range(event.first, event.last, event.every))
+    for name, made in scored(event, data, new, starts).items():
+        kept.put(kept.key(event, name), made)
+    sums = {name: kept.get(kept.key(event, name)) for name in names}
     yield from (f"**{event.title}.** First frames: numbers {', '.join(map(str, starts))}"
                 + (f"; the middle {event.crop} x {event.crop} cells." if event.crop else "."), "",
                 "| | MSE, all | in between | given | SSIM | MSE in (mm/h)² |", "|---" * 6 + "|")
@@ -204,9 +238,9 @@ def available() -> tuple[str, ...]:
 
 def main() -> None:
     data, page = Path(sys.argv[1]), Path(sys.argv[2])
-    torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else torch.get_num_threads())
+    kept = Kept(Path(sys.argv[3]) if len(sys.argv) > 3 else None)
     names = available()
-    put(page, "scores", [line for event in EVENTS for line in event_lines(event, data, names)])
+    put(page, "scores", [line for event in EVENTS for line in event_lines(event, data, names, kept)])
     put(page, "cell", list(cell_lines(names)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import torch
@@ -185,3 +186,24 @@ def test_with_weights_it_is_chained(weights_in: Path) -> None:
     request = ForecastRequest(sequence(moving_square, 8, step_minutes=10), downscaler="zsm", lead_times=2)
     result = list(run(request, Scope()))[-1].result  # type: ignore[attr-defined]
     assert result["lead_times_min"] == [5, 10, 15, 20]
+
+
+def test_the_job_brings_what_lies_beneath(weights_in: Path, tmp_path: Path) -> None:
+    """Land and sea from the coasts that ship; elevation has to be given, and says so."""
+    weight_file(weights_in, static=2, fields="land_sea_mask+land_around")
+    request = ForecastRequest(sequence(moving_square, 8), downscaler="zsm", lead_times=1)
+    assert list(run(request, Scope()))[-1].result["lead_times_min"]  # type: ignore[attr-defined]
+    weight_file(weights_in, static=2)
+    with pytest.raises(NotEnoughInput, match="elevation is not there"):
+        list(run(request, Scope()))
+    heights = tmp_path / "heights.nc"
+    with netCDF4.Dataset(heights, "w") as file:
+        for name, values, unit in (("lat", np.arange(-90, 91), "degrees_north"), ("lon", np.arange(-180, 180),
+                                                                                  "degrees_east")):
+            file.createDimension(name, len(values))
+            file.createVariable(name, "f8", (name,))[:] = values
+            file[name].units = unit
+        file.createVariable("elevation", "f4", ("lat", "lon"))[:] = 250.0
+        file["elevation"].units = "m"
+    given = ForecastRequest(sequence(moving_square, 8), downscaler="zsm", lead_times=1, elevation=(heights,))
+    assert list(run(given, Scope()))[-1].result["lead_times_min"]  # type: ignore[attr-defined]
