@@ -132,6 +132,12 @@ ROWS: tuple[Row, ...] = (
 
     Row("forecaster", "dgmr", "DGMR", _DRAWING, "generative", 52_782_157),
     Row("forecaster", "dgmr-small", "DGMR, small", _DRAWING, "generative", 3_304_123),
+    Row("forecaster", "diffcast", "DiffCast", _DRAWING, "generative", 57_332_998),
+    Row("forecaster", "diffcast-small", "DiffCast, small", _DRAWING, "generative", 1_120_966),
+    Row("forecaster", "cascast", "CasCast", _DRAWING, "generative", 401_554_946),
+    Row("forecaster", "cascast-small", "CasCast, small", _DRAWING, "generative", 4_159_510),
+    Row("forecaster", "strpm", "STRPM", _NEURAL, "adversarial", 115_432_838),
+    Row("forecaster", "strpm-small", "STRPM, small", _NEURAL, "adversarial", 346_302),
 
     Row("deblurrer", "probability-matching", "Probability matching",
         "engine.deblurrers.yardsticks:ProbabilityMatching", "without learning"),
@@ -140,6 +146,8 @@ ROWS: tuple[Row, ...] = (
     Row("deblurrer", "postcast", "PostCast", "engine.deblurrers.postcast:PostCastSmall", "diffusion", 2_183_940),
     Row("deblurrer", "postcast-paper", "PostCast, the paper's size", "engine.deblurrers.postcast:PostCast",
         "diffusion", 552_814_086),
+
+    Row("deblurrer", "dgp", "DGP", "engine.deblurrers.dgp:DGP", "generative", 892_114),
 
     Row("downscaler", "trilinear", "Trilinear", "engine.downscalers.interpolation:Trilinear", "interpolation"),
     Row("downscaler", "flow-interpolation", "Along the motion",

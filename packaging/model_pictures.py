@@ -71,10 +71,12 @@ def section(model: dict[str, Any]) -> list[str]:
 
 
 def without_weights(models: list[dict[str, Any]]) -> list[str]:
-    names = [f"`{model['name']}`" for model in models if model["parameters"] and model["weights"] is None]
-    if not names:
+    missing = [model for model in models if model["parameters"] and model["weights"] is None]
+    if not missing:
         return []
-    return ["Needs training, therefore no picture: " + ", ".join(names) + "."]
+    rows = [f"| `{model['name']}` | needs training: recipe `{model['name']}` |" for model in missing]
+    return ["Without weights there is no picture; `stormdeck-engine train RECIPE --pack PACK.h5` makes some.", "",
+            "| name | |", "|---|---|", *rows]
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 blurred version is the forecast.
 
 The blur is the Gaussian by which the forecast's spectrum falls short of the last observation's. The best of some random
-latent fields is improved by gradient; then the generator itself is fitted, first its coarsest block, then block by block
-the finer ones. Frames are compared by their pixels and by what the critic sees in them.
+latent fields is improved by gradient; then the generator itself is fitted, first its coarsest block, then block by
+block the finer ones. Frames are compared by their pixels and by what the critic sees in them.
 """
 
 from __future__ import annotations
@@ -73,14 +73,14 @@ class DGP(Weighted):
         from engine.networks.rollout import padded
 
         zr, seen = ZR(self.header.zr_a, self.header.zr_b), blurry.observation
-        sharp = np.nan_to_num(seen.rain_rate)
+        sharp, network = np.nan_to_num(seen.rain_rate), self._network
         for number, frame in enumerate(blurry.frames):
             width = blur_width_km(frame, np.where(blurry.known[number], sharp, 0.0), seen.grid.pixel_km)
             sigma = tuple(width / km for km in seen.grid.pixel_km)
             unit = torch.from_numpy(np.ascontiguousarray(unit_pixel(frame, zr)))[None, None].to(context.device)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(options.seed * 1000 + number)
-                found = invert(self._network, padded(unit, self._network), (sigma[0], sigma[1]), self.settings, context)
+                found = invert(network, padded(unit, network), (sigma[0], sigma[1]), self.settings, context)
             rows, columns = frame.shape
             yield Sharpened(rain_rate_of_pixel(found[0, 0, :rows, :columns].cpu().numpy(), zr))
 
@@ -114,7 +114,7 @@ def invert(network: FrameGAN, wanted: Tensor, sigma: tuple[float, float], settin
             for _ in range(steps):
                 context.token.check()
                 optimiser.zero_grad()
-                distance(generator(latent)).sum().backward()
+                distance(generator(latent)).sum().backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
         return torch.as_tensor(generator(latent)).detach()
 

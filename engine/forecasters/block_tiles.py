@@ -2,12 +2,15 @@
 tiles before the network sees it again.
 
 Where layers of the network take means over the domain (:mod:`engine.networks.whole_domain`) the tiles are run in rounds
-until all of these are known.
+until all of these are known. Networks that draw are given random numbers that lie over the domain; their means are
+those of a tile, as every one of their many steps has its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,75 +20,96 @@ from engine.forecasters.protocol import Context
 from engine.forecasters.tiles import Tile
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from engine.networks.whole_domain import Pool
 
 Frame = NDArray[np.float32]
 
 
-def blocks(network: nn.Module, frames: Frame, tiles: list[Tile], leads: int, context: Context, device: str, *,
-           half: bool, most_bytes: int) -> Iterator[Frame]:
-    """Yields ``leads`` frames (ny, nx) in the network's unit, those of a block after each other.
+@dataclass(frozen=True)
+class Domain:
+    """tiles: that cover it. half: bfloat16 on CUDA. most_bytes: what a block may take in single precision; a larger one
+    is kept in half of it. seed: for networks that draw, None for the others."""
 
-    frames: (T, ny, nx), as many as the network takes. most_bytes: what a block may take in single precision; a larger
-    one is kept in half of it.
-    """
-    from engine.networks.whole_domain import pooled
+    network: nn.Module
+    tiles: list[Tile]
+    device: str
+    half: bool
+    most_bytes: int
+    seed: int | None = None
 
-    with pooled(network) as pool:
-        while leads > 0:
-            block = _block(network, frames, tiles, leads, context, device, half, most_bytes, pool)
-            for frame in block:
-                yield frame.astype(np.float32)
-            leads -= len(block)
-            frames = np.concatenate((frames, block))[-len(frames):].astype(np.float32)
+    def frames(self, frames: Frame, leads: int, context: Context) -> Iterator[Frame]:
+        """Yields ``leads`` frames (ny, nx) in the network's unit, those of a block after each other. frames:
+        (T, ny, nx), as many as the network takes. Raises Cancelled."""
+        from engine.networks.whole_domain import pooled
 
+        with pooled(self.network) if self.seed is None else nullcontext() as pool:
+            number = 0
+            while leads > 0:
+                seed = None if self.seed is None else self.seed + number
+                block = replace(self, seed=seed)._block(frames, leads, context, pool)
+                for frame in block:
+                    yield frame.astype(np.float32)
+                leads -= len(block)
+                number += 1
+                frames = np.concatenate((frames, block))[-len(frames):].astype(np.float32)
 
-def _block(network: nn.Module, frames: Frame, tiles: list[Tile], leads: int, context: Context, device: str, half: bool,
-           most_bytes: int, pool: Pool | None) -> NDArray[np.floating]:
-    """(n, ny, nx), n as the network gives at once and ``leads`` at most."""
-    from engine.networks.whole_domain import EnoughSeen
+    def _block(self, frames: Frame, leads: int, context: Context, pool: Pool | None) -> NDArray[np.floating]:
+        """(n, ny, nx), n as the network gives at once and ``leads`` at most."""
+        from engine.networks.whole_domain import EnoughSeen
 
-    whole: NDArray[np.floating] = np.zeros((0, *frames.shape[1:]), np.float32)
-    if pool is not None:
-        pool.forget()
-    rounds, again = 0, True
-    while again:
-        rounds += 1
-        for count, tile in enumerate(tiles):
-            context.token.check()
-            context.progress(0.0, f"tile {count + 1} of {len(tiles)}" + (f", round {rounds}" if rounds > 1 else ""))
-            try:
-                part = _run(network, frames, tile, leads, device, half, pool)
-            except EnoughSeen:
-                continue
-            if not len(whole):
-                small = 4 * part.shape[0] * frames[0].size <= most_bytes
-                whole = np.zeros((part.shape[0], *frames.shape[1:]), np.float32 if small else np.float16)
-            place = whole[(slice(None), *tile.place)]
-            np.add(place, part * tile.weights, out=place, casting="same_kind")
-        again = pool is not None and pool.put_together()
-    return whole
+        whole: NDArray[np.floating] = np.zeros((0, *frames.shape[1:]), np.float32)
+        if pool is not None:
+            pool.forget()
+        rounds, again = 0, True
+        while again:
+            rounds += 1
+            for count, tile in enumerate(self.tiles):
+                context.token.check()
+                if len(self.tiles) > 1:
+                    words = f"tile {count + 1} of {len(self.tiles)}"
+                    context.progress(0.0, words + (f", round {rounds}" if rounds > 1 else ""))
+                try:
+                    part = self._run(frames, tile, leads, pool)
+                except EnoughSeen:
+                    continue
+                if not len(whole):
+                    small = 4 * part.shape[0] * frames[0].size <= self.most_bytes
+                    whole = np.zeros((part.shape[0], *frames.shape[1:]), np.float32 if small else np.float16)
+                place = whole[(slice(None), *tile.place)]
+                np.add(place, part * tile.weights, out=place, casting="same_kind")
+            again = pool is not None and pool.put_together()
+        return whole
 
+    def _run(self, frames: Frame, tile: Tile, leads: int, pool: Pool | None) -> Frame:
+        """A block of one tile, (n, rows, columns)."""
+        import torch
 
-def _run(network: nn.Module, frames: Frame, tile: Tile, leads: int, device: str, half: bool,
-         pool: Pool | None) -> Frame:
-    """A block of one tile, (n, rows, columns)."""
-    import torch
+        from engine.networks.rollout import padded
 
-    from engine.networks.rollout import padded
+        piece = torch.from_numpy(np.ascontiguousarray(frames[None, :, None, *tile.place])).to(self.device)
+        high, wide = piece.shape[-2:]
+        piece = padded(piece, self.network)
+        half = self.half and self.device == "cuda"
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=half):
+            found = self._found(piece, tile, frames.shape[1:], leads, pool)
+        block: Frame = found[0, :, 0, :high, :wide].float().cpu().numpy()
+        return block
 
-    piece = torch.from_numpy(np.ascontiguousarray(frames[None, :, None, *tile.place])).to(device)
-    high, wide = piece.shape[-2:]
-    piece = padded(piece, network)
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half and device == "cuda"):
+    def _found(self, piece: Tensor, tile: Tile, domain: tuple[int, ...], leads: int, pool: Pool | None) -> Tensor:
+        """The network on a piece (1, T, 1, h, w), padded."""
+        import torch
+
+        from engine.networks.noise import Noise
+
+        if self.seed is not None:
+            corner = (tile.rows.start, tile.columns.start)
+            return torch.as_tensor(self.network(piece, leads, Noise(self.seed, (domain[0], domain[1]), corner)))
         if pool is None:
-            found = network(piece, leads)
-        else:
-            shares = torch.zeros(piece.shape[-2:], device=device)
-            shares[:high, :wide] = torch.from_numpy(tile.weights).to(device) / frames[0].size
-            with pool.tile(shares):
-                found = network(piece, leads)
-    block: Frame = found[0, :, 0, :high, :wide].float().cpu().numpy()
-    return block
+            return torch.as_tensor(self.network(piece, leads))
+        shares = torch.zeros(piece.shape[-2:], device=self.device)
+        rows, columns = tile.weights.shape
+        shares[:rows, :columns] = torch.from_numpy(tile.weights).to(self.device) / (domain[0] * domain[1])
+        with pool.tile(shares):
+            return torch.as_tensor(self.network(piece, leads))

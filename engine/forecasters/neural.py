@@ -153,7 +153,7 @@ class NeuralForecaster(Weighted):
         """Frames (ny, nx) in the network's unit, tiles blended."""
         import torch
 
-        from engine.forecasters.block_tiles import blocks
+        from engine.forecasters.block_tiles import Domain
         from engine.networks.rollout import asking, goes_on, state_bytes
 
         shape = (frames.shape[1], frames.shape[2])
@@ -164,8 +164,8 @@ class NeuralForecaster(Weighted):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if len(tiles) > 1 and not goes_on(network):
             with asking(network, context.token.check):
-                yield from blocks(network, frames, tiles, leads, context, device, half=self.half,
-                                  most_bytes=self.tiling.kept_bytes // 4)
+                domain = Domain(network, tiles, device, self.half, self.tiling.kept_bytes // 4)
+                yield from domain.frames(frames, leads, context)
             return
         together = len(tiles) == 1 or kept <= self.tiling.kept_bytes
         with self._compiled(network, device, context) as whole, asking(network, context.token.check, whole):

@@ -17,6 +17,13 @@ from engine.losses.mse import MSE
 from engine.losses.ssim import SSIM
 
 ADVERSARIAL = "adversarial"
+FEATURES = "features"
+"""Both ask a discriminator."""
+
+
+GRID_CELL_EDGES_MM_H = tuple(float(rate) for rate in range(1, 24))
+GRID_CELL_WEIGHTS = tuple(float(rate) for rate in range(1, 25))
+"""DGMR's weights min(rain rate + 1, 24), in steps of 1 mm/h (Ravuri et al. 2021, methods)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ LOSSES: dict[str, Callable[[Wish], FrameLoss]] = {
     "b-mse": lambda wish: _balanced(wish, 2),
     "b-mae": lambda wish: _balanced(wish, 1),
     "gdl": lambda wish: GDL(wish.pixels or "sum"),
+    "grid-cell": lambda wish: Balanced(tuple(wish.unit(edge) for edge in GRID_CELL_EDGES_MM_H), 1, GRID_CELL_WEIGHTS,
+                                       wish.pixels or "mean"),
     "differential-divergence": lambda wish: DifferentialDivergence(pixels=wish.pixels or "sum"),
     "ssim": lambda wish: SSIM(pixels=wish.pixels or "mean"),
     "exceedance": _exceedance,
@@ -57,6 +66,6 @@ LOSSES: dict[str, Callable[[Wish], FrameLoss]] = {
 def frame_loss(name: str, wish: Wish) -> FrameLoss:
     """Raises WrongUsage for a name that is not in :data:`LOSSES`."""
     if name not in LOSSES:
-        raise WrongUsage(f"There is no loss called '{name}'. Known: {', '.join((*LOSSES, ADVERSARIAL))}.")
+        raise WrongUsage(f"There is no loss called '{name}'. Known: {', '.join((*LOSSES, ADVERSARIAL, FEATURES))}.")
     made = LOSSES[name](wish)
     return made if wish.focal is None else Focal(made, *wish.focal)

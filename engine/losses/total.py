@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.losses.adversarial import adversarial_loss
+from engine.losses.adversarial import Game, adversarial_loss, feature_loss
 from engine.losses.frames import FrameLoss, over_frames
 
 
@@ -31,22 +31,26 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Term:
-    """name: under which it is reported. readout: of the network, from 0 or from the end. loss: None stands for the
-    adversarial one."""
+    """name: under which it is reported. readout: of the network, from 0 or from the end. loss: None where a
+    discriminator is asked: whether it takes the forecast for real, or, with ``features``, how alike forecast and truth
+    are to it."""
 
     name: str
     weight: Ramp
     loss: FrameLoss | None
     readout: int = -1
+    features: bool = False
 
 
 @dataclass(frozen=True)
 class Total:
-    """The weighted sum of its terms. scale: on all of them. logits: whether the discriminator gives logits."""
+    """The weighted sum of its terms. scale: on all of them. logits: whether the discriminator gives logits.
+    game: how it is played against."""
 
     terms: tuple[Term, ...]
     scale: float = 1.0
     logits: bool = False
+    game: Game = "entropy"
 
     @property
     def adversarial(self) -> bool:
@@ -63,10 +67,12 @@ class Total:
             forecast = readouts[term.readout].to(truth.dtype)
             if term.loss is not None:
                 found[term.name] = over_frames(term.loss(forecast, truth, valid))
-            elif discriminator is not None:
-                found[term.name] = adversarial_loss(discriminator, forecast, valid, self.logits)
-            else:
+            elif discriminator is None:
                 raise ValueError("an adversarial loss needs a discriminator")
+            elif term.features:
+                found[term.name] = feature_loss(discriminator, forecast, truth, valid)
+            else:
+                found[term.name] = adversarial_loss(discriminator, forecast, valid, self.logits, self.game)
         return found
 
     def weighed(self, parts: dict[str, Tensor], epoch: float) -> Tensor:

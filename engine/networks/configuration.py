@@ -183,12 +183,47 @@ def _diffusion_unet(wish: Configuration) -> nn.Module:
     return DiffusionUNet(**wish.options)  # type: ignore[arg-type]
 
 
+def _dgmr(wish: Configuration) -> nn.Module:
+    from engine.networks.dgmr import DGMR
+
+    return DGMR(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
+def _diffcast(wish: Configuration) -> nn.Module:
+    from engine.networks.diffcast import DiffCast
+
+    return DiffCast(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
+def _cascast(wish: Configuration) -> nn.Module:
+    from engine.networks.cascast import CasCast
+
+    return CasCast(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+
+
+def _strpm(wish: Configuration) -> nn.Module:
+    from engine.networks.strpm import STRPM
+
+    return STRPM(**wish.options)  # type: ignore[arg-type]
+
+
+def _frame_gan(wish: Configuration) -> nn.Module:
+    from engine.networks.frame_gan import FrameGAN
+
+    return FrameGAN(**wish.options)  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
     "staged": _staged,
     "sequence-deblurrer": _sequence_deblurrer,
     "encoder-forecaster": _encoder_forecaster,
     "chain": _chain,
+    "dgmr": _dgmr,
+    "diffcast": _diffcast,
+    "cascast": _cascast,
+    "strpm": _strpm,
+    "frame-gan": _frame_gan,
     "diffusion-unet": _diffusion_unet,
     "simvp": _simvp,
     "earthformer": _earthformer,

@@ -146,23 +146,21 @@ class InceptionTranslator(nn.Module):
 
 
 class SimVP(nn.Module):
-    """frames: how many go in, and how many come out at a time. translator: "gsta", "tau" or "incepu"."""
-
-    grid_multiple = 4
+    """frames: how many go in, and how many come out at a time. translator: "gsta", "tau" or "incepu".
+    spatial, temporal: channels of a frame, of the translator. depth: its blocks (incepu: down, and as many up).
+    halvings: of the grid before it."""
 
     def __init__(self, frames: int, translator: str = "gsta", spatial: int = 64, temporal: int = 512,
-                 depth: int = 8) -> None:
+                 depth: int = 8, halvings: int = 2) -> None:
         super().__init__()
-        self.frames = frames
+        self.frames, self.grid_multiple = frames, 2**halvings
         self.tile_overlap = WIDE_OVERLAP if translator == "incepu" else 0
         self.enter = ConvSC(1, spatial)
-        self.down = nn.Sequential(ConvSC(spatial, spatial, down=True), ConvSC(spatial, spatial),
-                                  ConvSC(spatial, spatial, down=True))
+        self.down = nn.Sequential(*(ConvSC(spatial, spatial, down=k % 2 == 0) for k in range(2 * halvings - 1)))
         channels = frames * spatial
         self.translator: nn.Module = InceptionTranslator(channels, temporal, depth) if translator == "incepu" else (
             GatedTranslator(channels, temporal, depth, squeeze=translator == "tau"))
-        self.up = nn.Sequential(ConvSC(spatial, spatial, up=True), ConvSC(spatial, spatial),
-                                ConvSC(spatial, spatial, up=True))
+        self.up = nn.Sequential(*(ConvSC(spatial, spatial, up=k % 2 == 0) for k in range(2 * halvings - 1)))
         self.leave = ConvSC(spatial, spatial)
         self.head = nn.Conv2d(spatial, 1, 1)
 

@@ -130,6 +130,27 @@ ZOO: dict[str, Entry] = {
                              Configuration("lagrangian-unet", inputs=5, leads=20)),
     "lpt-qpn": Entry("LPT-QPN", "transformer", 4_636_747, Configuration("lpt-qpn", inputs=5, leads=20)),
 
+    # networks that draw
+    "dgmr": Entry("DGMR", "generative", 52_782_157, Configuration("dgmr", inputs=4, leads=18)),
+    "dgmr-small": Entry("DGMR, small", "generative", 3_304_123,
+                        Configuration("dgmr", inputs=4, leads=18, options={"latent": 192, "context": 96, "depth": 4})),
+    "diffcast": Entry("DiffCast", "generative", 57_332_998, Configuration("diffcast")),
+    "diffcast-small": Entry("DiffCast, small", "generative", 1_120_966,
+                            Configuration("diffcast", options={"width": 16, "multipliers": (1, 2, 4), "spatial": 16,
+                                                               "temporal": 64, "depth": 2, "sampling": 20})),
+    "cascast": Entry("CasCast", "generative", 401_554_946, Configuration("cascast", inputs=13, leads=12)),
+    "cascast-small": Entry("CasCast, small", "generative", 4_159_510,
+                           Configuration("cascast", options={
+                               "mean": "simvp", "coder": (16, 64, 4), "widths": (16, 32, 32), "blocks": 1, "groups": 8,
+                               "single": (64, 4, 4), "joint": (192, 6, 4)})),
+    "strpm": Entry("STRPM", "adversarial", 115_432_838, Configuration("strpm")),
+    "strpm-small": Entry("STRPM, small", "adversarial", 346_302,
+                         Configuration("strpm", options={"hidden": 24, "layers": 4, "halvings": 2, "tau": 3,
+                                                         "kernel": 3})),
+
+    # a deblurrer: random numbers in, a frame out
+    "dgp": Entry("DGP", "generative", 892_114, Configuration("frame-gan", inputs=1, leads=1)),
+
     # deblurrers: a frame in, the noise in it out
     "postcast": Entry("PostCast", "diffusion", 2_183_940,
                       Configuration("diffusion-unet", inputs=1, leads=1,

@@ -32,6 +32,10 @@ PREPARATIONS = {
     "unit-pixels": "engine.training.preparation:UnitPixels",
     "moving-frame": "engine.training.moving_frame:MovingFrame",
     "noising": "engine.training.noising:Noising",
+    "drawn-clips": "engine.training.generating:DrawnClips",
+    "residual-diffusion": "engine.training.generating:ResidualDiffusion",
+    "cascade": "engine.training.generating:Cascade",
+    "drawn-frames": "engine.training.generating:DrawnFrames",
     "downscaling": "engine.training.downscaling:Downscaling",
 }
 

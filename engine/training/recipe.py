@@ -89,13 +89,17 @@ class TermPart:
 
 @dataclass(frozen=True)
 class DiscriminatorPart:
-    """name: a size of :mod:`engine.networks.discriminators`. lr: of its own Adam. logits: it gives logits instead of
-    probabilities."""
+    """name: a size of :mod:`engine.networks.discriminators`, or dgmr or strpm, with its options. lr: of its own Adam.
+    logits: it gives logits instead of probabilities. game: hinge for one that gives scores for clips. steps: of its own
+    for each of the network's."""
 
     name: str
     lr: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.999)
     logits: bool = False
+    game: Literal["entropy", "hinge"] = "entropy"
+    steps: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,8 @@ class Recipe:
             raise WrongUsage("rain_bias lies in [0, 1], ema in [0, 1), the seed is not negative, keep at least 1.")
         if not self.loss.terms:
             raise WrongUsage("A recipe needs at least one term of loss.")
-        if any(term.name == "adversarial" for term in self.loss.terms) and self.loss.discriminator is None:
+        judged = any(term.name in ("adversarial", "features") for term in self.loss.terms)
+        if judged and self.loss.discriminator is None:
             raise WrongUsage("An adversarial loss needs [loss.discriminator].")
 
     @property

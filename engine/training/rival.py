@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.losses.adversarial import discriminator_loss
 from engine.training.data import Share
 from engine.training.preparation import Taught
-from engine.training.recipe import LossPart, Recipe
+from engine.training.recipe import DiscriminatorPart, LossPart, Recipe
 from engine.training.share import shared
 
 
@@ -27,16 +27,25 @@ class Rival:
         self._loss: Tensor | float = 0.0
 
     def learn(self, taught: Taught, wish: LossPart, *, parts: int, first: bool, last: bool) -> None:
-        """Adds the gradient of one part of a batch (DB-RNN paper, equation 8); the last read-out is the fake."""
+        """Adds the gradient of one part of a batch (DB-RNN paper, equation 8); the last read-out is the fake. Where
+        more than one step is wished all but the last are taken here, the later ones on the last part of the batch."""
         assert wish.discriminator is not None
         if first:
             self.optimiser.zero_grad()
             self._loss = 0.0
         with nullcontext() if last or self.share.world == 1 else self._shared.no_sync():
-            loss = discriminator_loss(self._shared, taught.readouts[-1].float(), taught.truth, taught.valid,
-                                      wish.discriminator.logits) / parts
-            loss.backward()  # type: ignore[no-untyped-call]
-        self._loss = self._loss + loss.detach()
+            loss = self._gradient(taught, wish.discriminator, parts)
+        for _ in range(wish.discriminator.steps - 1 if last else 0):
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            self._gradient(taught, wish.discriminator, 1)
+        self._loss = self._loss + loss
+
+    def _gradient(self, taught: Taught, wish: DiscriminatorPart, parts: int) -> Tensor:
+        loss = discriminator_loss(self._shared, taught.readouts[-1].float(), taught.truth, taught.valid,
+                                  wish.logits, wish.game) / parts
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
     @property
     def loss(self) -> float:

@@ -22,7 +22,7 @@ from engine.training.ground import Ground
 from engine.training.loop import Training
 from engine.training.moving_mnist import MovingMNIST, digits_for
 from engine.training.preparation import preparation
-from engine.training.recipe import ModelPart, Recipe
+from engine.training.recipe import DiscriminatorPart, ModelPart, Recipe
 from engine.training.sampling import Order, rain_chances, report
 from engine.training.share import check
 from engine.training.source import PackSource, Source, open_packs, rain_shares
@@ -71,18 +71,38 @@ def start(network: nn.Module, given: nn.Module) -> None:
     raise WrongUsage("The weights to start from are of another network.")
 
 
-def fresh_discriminator(recipe: Recipe) -> nn.Module | None:
-    """The one that belongs to a cell, for any grid. Raises WrongUsage for a cell that has none."""
+OWN = "own"
+"""The critic that is a part of the network itself, and goes into its weight file."""
+
+
+def fresh_discriminator(recipe: Recipe, network: nn.Module | None = None) -> nn.Module | None:
+    """The one that belongs to a cell, for any grid, or another by its name. network: whose own critic may be meant.
+    Raises WrongUsage for a name that there is none of."""
     wish = recipe.loss.discriminator
     if wish is None:
         return None
-    from engine.networks.discriminators import SIZES, for_cell
-
-    if wish.name not in SIZES:
-        raise WrongUsage(f"There is no discriminator '{wish.name}'. Known: {', '.join(SIZES)}.")
+    if wish.name == OWN:
+        critic = getattr(network if network is not None else fresh_network(recipe), "critic", None)
+        if not isinstance(critic, nn.Module):
+            raise WrongUsage(f"The network '{recipe.model.name}' has no critic of its own.")
+        return critic
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.run.seed + 1)
+        return _discriminator(wish)
+
+
+def _discriminator(wish: DiscriminatorPart) -> nn.Module:
+    from engine.networks.discriminators import SIZES, for_cell
+    from engine.networks.generative_rivals import RIVALS
+
+    if wish.name in SIZES:
         return for_cell(wish.name, any_grid=True)
+    if wish.name not in RIVALS:
+        raise WrongUsage(f"There is no discriminator '{wish.name}'. Known: {', '.join((*SIZES, *RIVALS))}.")
+    try:
+        return RIVALS[wish.name](**wish.options)
+    except TypeError as problem:
+        raise WrongUsage(f"The discriminator '{wish.name}' does not take these options: {problem}.") from problem
 
 
 @dataclass(frozen=True)
@@ -137,8 +157,9 @@ def run_of(recipe: Recipe, found: Data, folder: Path, *, device: str = "cpu", sh
             (folder / SAMPLING_FILE).write_text(json.dumps(found.sampling) + "\n", encoding="utf-8")
     except OSError as problem:
         raise UnwritableOutput(folder, problem.strerror or str(problem)) from problem
-    made = Training(recipe, fresh_network(recipe), preparation(recipe.data), found.learn, found.check, found.order,
-                    folder, device=device, share=share, discriminator=fresh_discriminator(recipe), token=token)
+    network = fresh_network(recipe)
+    made = Training(recipe, network, preparation(recipe.data), found.learn, found.check, found.order, folder,
+                    device=device, share=share, discriminator=fresh_discriminator(recipe, network), token=token)
     if resume:
         made.resume()
     return made

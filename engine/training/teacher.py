@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.losses.registry import ADVERSARIAL, Wish, frame_loss
+from engine.losses.registry import ADVERSARIAL, FEATURES, Wish, frame_loss
 from engine.losses.total import Ramp, Term, Total
 from engine.networks.recurrent import Recurrent
 from engine.training.preparation import Example, Preparation, Taught, Teaching
@@ -53,13 +53,16 @@ def total_loss(wish: LossPart, preparation: Preparation) -> Total:
     terms: list[Term] = []
     names: set[str] = set()
     for part in wish.terms:
-        made = None if part.name == ADVERSARIAL else frame_loss(
+        made = None if part.name in (ADVERSARIAL, FEATURES) else frame_loss(
             part.name, Wish(preparation.unit, part.pixels or None, part.thresholds, part.weights, focal))
         name = part.name if part.name not in names else f"{part.name}-{len(names)}"
         names.add(name)
-        terms.append(Term(name, Ramp(part.weight, part.to, part.epochs), made, part.readout))
-    logits = wish.discriminator is not None and wish.discriminator.logits
-    return Total(tuple(terms), wish.scale, logits)
+        terms.append(Term(name, Ramp(part.weight, part.to, part.epochs), made, part.readout,
+                          part.name == FEATURES))
+    rival = wish.discriminator
+    if rival is None:
+        return Total(tuple(terms), wish.scale)
+    return Total(tuple(terms), wish.scale, rival.logits, rival.game)
 
 
 @contextmanager
