@@ -61,7 +61,7 @@ PLAIN = _cuts("plain", "--length 15 --tile 128 --stride 2 --least-rain 0.02 --mo
 """2 km in 5 minutes and 1.6 km in 4: storms move as many pixels a step."""
 NETWORKS = (
     Network("lagrangian-unet", MOVING, ("lagrangian-unet", "lagrangian-unet-finish"), "last"),
-    Network("ms-convlstm", PLAIN, ("ms-convlstm-small",), "last"),
+    Network("ms-convlstm", PLAIN, ("ms-convlstm-small", "ms-convlstm-small-finish"), "last"),
     Network("ms-predrnn", PLAIN, ("ms-predrnn-small",), "last"),
     Network("simvp", PLAIN, ("simvp-small",), "last"),
 )
