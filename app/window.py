@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
 LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 305, 110
+AROUND = 100
+"""Pixels of height that menu, status bar and titles take."""
 
 
 class MainWindow(QMainWindow):
@@ -107,6 +109,7 @@ class MainWindow(QMainWindow):
             self.setCorner(corner, AREAS[area])
         for row in PANELS:
             self._add_panel(row)
+        self.tabifyDockWidget(self.docks["thresholds"], self.docks["region"])
         self.docks["scores"].raise_()
         self.panel_keys = PanelKeys(self.docks, self)
         self.readout = Readout(self.statusBar(), self.context, self.maps)
@@ -148,12 +151,13 @@ class MainWindow(QMainWindow):
             join(self.maps)
 
     def _arrange(self) -> None:
-        self.tabifyDockWidget(self.docks["thresholds"], self.docks["region"])
         self.docks["thresholds"].raise_()
         sides = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
         self.resizeDocks([self.docks["archive"], self.docks["scores"]], [LEFT_WIDTH, RIGHT_WIDTH], sides[0])
-        self.resizeDocks([self.docks["archive"], self.docks["run"]], [300, 330], sides[1])
-        self.resizeDocks([self.docks["scores"], self.docks["thresholds"]], [480, 190], sides[1])
+        room = self.height() - TIME_HEIGHT - AROUND  # docks that want more than there is make the window larger
+        for upper, lower, share in (("archive", "run", 0.47), ("scores", "thresholds", 0.7)):
+            sizes = [round(room * share), room - round(room * share)]
+            self.resizeDocks([self.docks[upper], self.docks[lower]], sizes, sides[1])
         self.resizeDocks([self.docks["timeline"]], [TIME_HEIGHT], sides[1])
 
     def _build_menus(self) -> None:

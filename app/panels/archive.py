@@ -76,6 +76,8 @@ class ArchivePanel(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.recent.setMaximumHeight(72)
+        self.recent.setMinimumHeight(38)  # a window of 720 pixels is shared with the run panel
+        scroll.setMinimumHeight(48)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(6)

@@ -102,7 +102,7 @@ class RunPanel(QWidget):
         self.progress.setFixedHeight(6)
         self.kept.setAccessibleName("Forecasts from this reference time")
         self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
-        self.kept.setMinimumHeight(64)
+        self.kept.setMinimumHeight(40)
         self.kept.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # how it stands is said at the end
         for box in (self.forecaster, self.deblurrer, self.downscaler, self.reference):
             box.setMinimumContentsLength(12)

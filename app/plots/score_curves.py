@@ -41,7 +41,7 @@ class ScoreCurves(Plot):
         self._position: float | None = None
         self._frame = QRectF()
         self._numbers_fit = True
-        self.setMinimumSize(200, 130)
+        self.setMinimumSize(200, 116)
 
     def sizeHint(self) -> QSize:
         return QSize(340, 220)
