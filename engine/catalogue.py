@@ -37,6 +37,7 @@ class Row:
 
 _NEURAL = "engine.forecasters.neural:NeuralForecaster"
 _DRAWING = "engine.forecasters.generative:GenerativeForecaster"
+_STAGE = "engine.deblurrers.sequence:SequenceStage"
 _REFINING = "engine.downscalers.neural:NeuralDownscaler"
 
 ROWS: tuple[Row, ...] = (
@@ -143,6 +144,8 @@ ROWS: tuple[Row, ...] = (
         "engine.deblurrers.yardsticks:ProbabilityMatching", "without learning"),
     Row("deblurrer", "unsharp", "Unsharp masking", "engine.deblurrers.yardsticks:Unsharp", "without learning"),
     Row("deblurrer", "wiener", "Wiener deconvolution", "engine.deblurrers.yardsticks:Wiener", "without learning"),
+    Row("deblurrer", "ms-convlstm-stage", "MS-ConvLSTM, deblurring stage", _STAGE, "staged", 250_057),
+    Row("deblurrer", "ms-predrnn-stage", "MS-PredRNN, deblurring stage", _STAGE, "staged", 507_097),
     Row("deblurrer", "postcast", "PostCast", "engine.deblurrers.postcast:PostCastSmall", "diffusion", 2_183_940),
     Row("deblurrer", "postcast-paper", "PostCast, the paper's size", "engine.deblurrers.postcast:PostCast",
         "diffusion", 552_814_086),

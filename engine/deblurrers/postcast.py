@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.deblurrers.guidance import Denoiser, Guided, Settings
 
-_SIDE, _OVERLAP = 256, 64
+_OVERLAP = 64
 _SAME_PIXEL = 0.05
 SMALL_STEPS = 25
 
@@ -39,6 +39,8 @@ class PostCast(Weighted):
     weights: Path
     settings: Settings | None = None
     draws = True
+    side, margin = 256, 0
+    """Cells of a tile, and of the mirrored field beyond the edges, where the convolution sees no rain otherwise."""
 
     def at_once(self, device: str) -> int:
         """A GPU takes all lead times as one batch."""
@@ -70,8 +72,8 @@ class PostCast(Weighted):
         context.progress(0.0, f"loading {self.header.name}")
         run = self._guided(unit_pixel(blurry.frames, zr), blurry.known, options.seed, context)
         field, kernel = _last(run, context)
-        high, wide = blurry.frames.shape[1:]
-        unit = ((field.mean(dim=1) + 1) / 2).clamp(0.0, 1.0)[:, :high, :wide].cpu().numpy()
+        rows, columns = (slice(self.margin, self.margin + side) for side in blurry.frames.shape[1:])
+        unit = ((field.mean(dim=1) + 1) / 2).clamp(0.0, 1.0)[:, rows, columns].cpu().numpy()
         for frame, found in zip(unit, run.weights(kernel).cpu().numpy(), strict=True):
             yield Sharpened(rain_rate_of_pixel(frame, zr), np.asarray(found, np.float32))
 
@@ -82,17 +84,21 @@ class PostCast(Weighted):
 
         network = self._network.to(context.device)
         multiple, channels = int(network.grid_multiple), int(network.channels_in)  # type: ignore[arg-type]
+        mirrored = [(0, 0), (self.margin, self.margin), (self.margin, self.margin)]
+        unit, known = (np.pad(part, mirrored, mode="symmetric") for part in (unit, known))
         places = [(0, 0), *((0, -side % multiple) for side in unit.shape[1:])]
         target = torch.from_numpy(np.pad(unit, places)).to(context.device)[:, None].repeat(1, channels, 1, 1)
         counted = torch.from_numpy(np.pad(known, places, constant_values=True)).to(context.device)[:, None]
         draws = [torch.Generator().manual_seed(seed + number) for number in range(len(unit))]
-        return Guided(tiled(network, context.token.check), target, counted, self.sampling(), draws)
+        return Guided(tiled(network, context.token.check, self.side), target, counted, self.sampling(), draws)
 
 
 class PostCastSmall(PostCast):
     """Fewer steps; in each the clean field is led to the blurry one until it fits, and the kernel follows a hundred
     times as fast and four times: at the paper's rate its shape hardly leaves the start, in however many steps. The
     kernel starts with a sum that keeps the total."""
+
+    side, margin = 304, 16
 
     def sampling(self) -> Settings:
         from engine.deblurrers.guidance import Settings
@@ -111,7 +117,7 @@ def _last(run: Guided, context: Context) -> tuple[Tensor, Tensor]:
     return result.field, result.kernel
 
 
-def tiled(network: nn.Module, check: Callable[[], None], side: int = _SIDE, overlap: int = _OVERLAP) -> Denoiser:
+def tiled(network: nn.Module, check: Callable[[], None], side: int, overlap: int = _OVERLAP) -> Denoiser:
     """The network as a denoiser of any grid whose sides are its multiples: larger ones in overlapping tiles, the
     noise of which is blended, so that what is sampled has no seam."""
     import torch

@@ -56,6 +56,12 @@ def _staged(title: str, cell: str, parameters: int, **options: Option) -> Entry:
     return Entry(f"MS-{title}-S", "staged", parameters, made)
 
 
+def _stage(title: str, cell: str, parameters: int) -> Entry:
+    """The second of them alone, behind anybody's forecast."""
+    made = Configuration("sequence-deblurrer", cell, "multi-scale", 24, inputs=5, leads=20)
+    return Entry(f"MS-{title}, deblurring stage", "staged", parameters, made)
+
+
 _HKO_KERNELS: Levels = tuple({"kernel": kernel} for kernel in (5, 5, 3))
 _HKO_LINKS: Levels = tuple({"links": links} for links in (13, 13, 9))
 
@@ -150,6 +156,10 @@ ZOO: dict[str, Entry] = {
 
     # a deblurrer: random numbers in, a frame out
     "dgp": Entry("DGP", "generative", 892_114, Configuration("frame-gan", inputs=1, leads=1)),
+
+    # deblurrers: a sequence in, the same sequence sharper out
+    "ms-convlstm-stage": _stage("ConvLSTM", "convlstm", 250_057),
+    "ms-predrnn-stage": _stage("PredRNN", "predrnn", 507_097),
 
     # deblurrers: a frame in, the noise in it out
     "postcast": Entry("PostCast", "diffusion", 2_183_940,

@@ -32,6 +32,7 @@ PREPARATIONS = {
     "unit-pixels": "engine.training.preparation:UnitPixels",
     "moving-frame": "engine.training.moving_frame:MovingFrame",
     "noising": "engine.training.noising:Noising",
+    "sharpening": "engine.training.sharpening:Sharpening",
     "drawn-clips": "engine.training.generating:DrawnClips",
     "residual-diffusion": "engine.training.generating:ResidualDiffusion",
     "cascade": "engine.training.generating:Cascade",
