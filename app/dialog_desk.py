@@ -75,6 +75,11 @@ class DialogDesk(QObject):
             self.training_window.raise_()
         self.training_window.activateWindow()
 
+    def train(self, network: str) -> None:
+        """The training window with its form for a network."""
+        self.training()
+        self.training_window.begin(network)
+
     def end(self) -> None:
         """With the main window."""
         if self._training is not None:

@@ -199,6 +199,7 @@ class MainWindow(QMainWindow):
         self.startup.device_known.connect(self.readout.set_device)
         self.startup.models_known.connect(self.panels["run"].set_models)  # type: ignore[attr-defined]
         self.startup.began.connect(self.training.look)
+        self.panels["run"].training_wanted.connect(self.dialogs.train)  # type: ignore[attr-defined]
         self.training.promoted.connect(self._on_promoted)
         self.training.failed.connect(self._training_failed)
         self._restyle()

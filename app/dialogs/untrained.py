@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -23,7 +23,9 @@ HEADINGS = ("Network", "Name", "Parameters", "Paper", "Good for")
 
 
 class UntrainedDialog(QDialog):
-    """models: entries of the job 'models' that have no weights."""
+    """models: entries of the job 'models' that have no weights. training_wanted: of the chosen network."""
+
+    training_wanted = Signal(str)
 
     def __init__(self, models: Sequence[dict[str, object]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,6 +40,9 @@ class UntrainedDialog(QDialog):
         self._fill(models)
         self.table.currentCellChanged.connect(self._tell)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        self.train = buttons.addButton("Train…", QDialogButtonBox.ButtonRole.ActionRole)
+        self.train.setToolTip("Begin a training run of the chosen network")
+        self.train.clicked.connect(self._train)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         for widget in (self.table, self.way, buttons):
@@ -66,12 +71,21 @@ class UntrainedDialog(QDialog):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(len(HEADINGS) - 1, QHeaderView.ResizeMode.Stretch)
 
+    def _name(self, row: int) -> str:
+        item = self.table.item(row, 1)
+        return item.text() if item else "NAME"
+
+    def _train(self) -> None:
+        name = self._name(self.table.currentRow())
+        self.accept()
+        self.training_wanted.emit(name)
+
     def _tell(self, row: int, column: int = 0, row_before: int = -1, column_before: int = -1) -> None:
         """The way to weights for the network of a row."""
-        item = self.table.item(row, 1)
-        name = item.text() if item else "NAME"
+        name = self._name(row)
         self.way.setText(
-            f"Until a network has weights it forecasts nothing. Train it on archives of your own:\n"
+            f"Until a network has weights it forecasts nothing. Train it on archives of your own, here or in a "
+            f"terminal:\n"
             f"    stormdeck-engine pack ARCHIVE -o pack.h5\n"
             f"    stormdeck-engine train {name} --pack pack.h5\n"
             f"or put weights that you have, {name}.safetensors, into\n    {user_folder()}\n"

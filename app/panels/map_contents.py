@@ -110,10 +110,10 @@ class MapContents:
     def badges(self, number: int, content: Content) -> tuple[str, ...]:
         """Of the archive, of a frame that was interpolated, of a forecast because of how its network runs."""
         session = self._session
-        found: tuple[str, ...] = ("SYNTHETIC DATA",) if session.sequence is not None and session.sequence.layout.synthetic else ()
-        found += ("CLUTTER MASK",) if session.masked else ()
-        found += ("INTERPOLATED",) if _is_filled(session.sequence, content) else ()
-        return (*found, *self._marks(number))
+        synthetic = session.sequence is not None and session.sequence.layout.synthetic
+        worn = (("SYNTHETIC DATA", synthetic), ("CLUTTER MASK", session.masked),
+                ("INTERPOLATED", _is_filled(session.sequence, content)))
+        return (*(badge for badge, on in worn if on), *self._marks(number))
 
     def _marks(self, number: int) -> tuple[str, ...]:
         place, shown = self._session.place, self._session.forecasting.shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -34,7 +34,9 @@ KINDS = ("forecaster", "deblurrer", "downscaler")
 
 
 class RunPanel(QWidget):
-    """Its fields are the settings of the next run."""
+    """Its fields are the settings of the next run. training_wanted: of a network that has no weights."""
+
+    training_wanted = Signal(str)
 
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -161,7 +163,9 @@ class RunPanel(QWidget):
     def _show_untrained(self) -> None:
         from app.dialogs.untrained import UntrainedDialog
 
-        UntrainedDialog(self._untrained, self).open()
+        dialog = UntrainedDialog(self._untrained, self)
+        dialog.training_wanted.connect(self.training_wanted)
+        dialog.open()
 
     def _connect(self) -> None:
         session, forecasting = self._session, self._session.forecasting

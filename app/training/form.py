@@ -34,11 +34,11 @@ FIRST = "small"
 
 
 class StartForm(QDialog):
-    """Non-modal. Closes once the process has been started."""
+    """Non-modal. Closes once the process has been started. network: whose recipe stands there at first."""
 
-    def __init__(self, context: Context, runs: TrainingRuns, parent: QWidget | None = None) -> None:
+    def __init__(self, context: Context, runs: TrainingRuns, parent: QWidget | None = None, network: str = "") -> None:
         super().__init__(parent)
-        self._context, self._runs = context, runs
+        self._context, self._runs, self._network = context, runs, network
         self._own: Path | None = None
         self._lines: dict[str, RecipeLine] = {}
         self._job = 0
@@ -139,8 +139,8 @@ class StartForm(QDialog):
         if job != self._job:
             return
         if isinstance(event, RecipesRead):
-            chosen = str(self._own) if self._own else self.recipe.currentData() or FIRST
             self._lines = {line.wish: line for line in event.recipes}
+            chosen = str(self._own) if self._own else self.recipe.currentData() or self._first()
             self.recipe.clear()
             for line in event.recipes:
                 self.recipe.addItem(line.title, line.wish)
@@ -148,6 +148,11 @@ class StartForm(QDialog):
             self._recipe_chosen()
         elif isinstance(event, Failed):
             self.complaint.say(str(event.error))
+
+    def _first(self) -> str:
+        """The recipe of the wished network: the one of its name, else any."""
+        fitting = [line.wish for line in self._lines.values() if line.model == self._network]
+        return self._network if self._network in self._lines else next(iter(fitting), FIRST)
 
     @property
     def line(self) -> RecipeLine | None:

@@ -165,8 +165,12 @@ class TrainingWindow(QWidget):
 
     # -- what is done
 
-    def open_form(self) -> StartForm:
-        form = StartForm(self._context, self._runs, self)
+    def open_form(self) -> None:
+        self.begin("")
+
+    def begin(self, network: str) -> StartForm:
+        """The form for a new run; network: whose recipe stands there at first, "" for the small one."""
+        form = StartForm(self._context, self._runs, self, network)
         form.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         form.show()
         return form

@@ -15,6 +15,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.dialogs.untrained import UntrainedDialog
 from app.settings import Settings
 from app.training.form import StartForm
 from app.training.window import TrainingWindow
@@ -238,6 +239,23 @@ def test_the_form_says_what_is_missing(driver: Driver, tmp_path: Path) -> None:
     driver.qtbot.keyClick(form, Key.Key_Escape)
 
 
+def test_a_network_without_weights_is_trained_from_the_list_of_such(driver: Driver) -> None:
+    driver.window.startup.ask_for_models()
+    panel = driver.run_panel
+    driver.until(panel.lacking.isVisible)
+    panel.lacking.linkActivated.emit("#")
+    dialog = panel.findChild(UntrainedDialog)
+    names_there = [dialog.table.item(row, 1).text() for row in range(dialog.table.rowCount())]
+    dialog.table.setCurrentCell(names_there.index("ms-predrnn"), 0)
+    driver.click(dialog.train)
+    window = driver.window.dialogs.training_window
+    driver.until(window.isVisible)
+    form = window.findChild(StartForm)
+    driver.until(lambda: form.recipe.currentData() == "ms-predrnn")
+    driver.qtbot.keyClick(form, Key.Key_Escape)
+    driver.until(lambda: not driver.window.bridge.busy())
+
+
 def test_a_checkpoint_is_taken_into_use(driver: Driver, tmp_path: Path) -> None:
     """The small network of a recipe serves as the model that the lists know."""
     pack, folder, own = write_pack(tmp_path / "rain.h5"), tmp_path / "run", tmp_path / "own.toml"
@@ -287,7 +305,13 @@ def test_a_run_from_beginning_to_end(qtbot: QtBot, tmp_path: Path) -> None:
     own.write_text(as_toml(recipe(run={"steps": 100_000, "save_every": 50, "validate_every": 50})))
 
     def wait(true: Any) -> None:
-        qtbot.waitUntil(true, timeout=PATIENT)
+        """A run that fails says why, instead of being waited for."""
+        def there() -> bool:
+            found = status.read_status(folder)
+            assert found is None or found.state != status.FAILED, found.reason
+            return bool(true())
+
+        qtbot.waitUntil(there, timeout=PATIENT)
 
     with opened_window(qtbot, Settings(tmp_path / "settings")) as driver:
         window = opened(driver)
