@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -30,6 +32,8 @@ from engine import catalogue
 
 NAME = Qt.ItemDataRole.UserRole
 KINDS = ("forecaster", "deblurrer", "downscaler")
+_SMALLER = 0.95
+"""Weights with fewer of the paper's numbers than this are told to be a smaller network."""
 """Kinds of models that are chosen here."""
 
 
@@ -138,7 +142,7 @@ class RunPanel(QWidget):
         """What the engine says about weights."""
         known = [model for model in models if model["kind"] in KINDS]
         self._untrained = [model for model in known if model["parameters"] and model["weights"] is None]
-        self._trained = {str(model["name"]): _trained(model["weights"]) for model in known
+        self._trained = {str(model["name"]): _trained(model["weights"], model["parameters"]) for model in known
                          if isinstance(model["weights"], dict)}
         lacking = {str(model["name"]) for model in self._untrained}
         self._list_models({str(model["name"]) for model in known if not model["missing"]} - lacking)
@@ -288,9 +292,13 @@ def _spin(low: int, high: int, value: int, name: str) -> QSpinBox:
     return spin
 
 
-def _trained(weights: dict[str, object]) -> str:
-    """What a network's weights were trained on."""
-    return f"Trained on {weights['trained_on']}: {weights['pixel_km']:g} km, {weights['step_minutes']:g} min"
+def _trained(weights: dict[str, Any], parameters: Any) -> str:
+    """What a network's weights were trained on. parameters: of the paper's network; that of the weights may be
+    smaller."""
+    told = f"Trained on {weights['trained_on']}: {weights['pixel_km']:g} km, {weights['step_minutes']:g} min"
+    smaller = weights["numbers"] < _SMALLER * parameters
+    return f"{told}. A smaller network than the paper's: {weights['numbers']:,} of {parameters:,} numbers" if smaller \
+        else told
 
 
 def _status(run: Run | None, possible: bool, empty: bool) -> str:

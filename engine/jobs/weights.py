@@ -83,8 +83,8 @@ def required(row: catalogue.Row, seed: int | None = None) -> Path:
 
 
 def describe(name: str) -> dict[str, Any] | None:
-    """The contract's ``weights`` of a model: file, sha256, trained_on, step_minutes, pixel_km; None without a file
-    that can be read."""
+    """The contract's ``weights`` of a model: file, sha256, trained_on, step_minutes, pixel_km, and ``numbers``: how
+    many the file holds, as a network may be smaller than its paper's. None without a file that can be read."""
     file = find(name)
     if file is None:
         return None
@@ -96,7 +96,8 @@ def describe(name: str) -> dict[str, Any] | None:
         log.warning("weights of %s: %s", name, problem)
         return None
     return {"file": str(file), "sha256": _fingerprint_of(file, status.st_size, status.st_mtime_ns),
-            "trained_on": told.trained_on, "step_minutes": told.step_minutes, "pixel_km": told.pixel_km}
+            "trained_on": told.trained_on, "step_minutes": told.step_minutes, "pixel_km": told.pixel_km,
+            "numbers": told.numbers}
 
 
 def fingerprint(file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ MOST_HEADER_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Summary:
-    """trained_on: the card's words about the data."""
+    """trained_on: the card's words about the data. numbers: how many the tensors hold together."""
 
     name: str
     trained_on: str
     step_minutes: float
     pixel_km: float
     format: str
+    numbers: int
 
 
 def peek(path: Path) -> Summary:
@@ -36,12 +38,13 @@ def peek(path: Path) -> Summary:
     except ValueError as problem:
         raise UnreadableInput(path, "not a safetensors file", tried="weights") from problem
     try:
-        return _summary(described["__metadata__"])
+        tensors = [entry["shape"] for name, entry in described.items() if name != "__metadata__"]
+        return _summary(described["__metadata__"], sum(math.prod(shape) for shape in tensors))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise UnreadableInput(path, "a safetensors file without a description", tried="weights") from problem
 
 
-def _summary(metadata: dict[str, Any]) -> Summary:
+def _summary(metadata: dict[str, Any], numbers: int) -> Summary:
     header = json.loads(metadata["header"])
     return Summary(str(header["name"]), str(header["card"]["data"]), float(header["step_minutes"]),
-                   float(header["pixel_km"]), str(metadata["format"]))
+                   float(header["pixel_km"]), str(metadata["format"]), numbers)
