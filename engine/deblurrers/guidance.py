@@ -92,6 +92,27 @@ class Quadratic(NamedTuple):
         return found
 
 
+class Transformed:
+    """A convolution of fields in [-1, 1], taken as [0, 1], and its transpose, by Fourier transforms: where it is needed
+    again and again, that takes a sixth of the time. weights: (B, k, k). like: (B, C, H, W)."""
+
+    def __init__(self, weights: Tensor, like: Tensor) -> None:
+        self.half, self.shape = weights.shape[-1] // 2, like.shape[-2:]
+        self.size = [side + 2 * self.half for side in self.shape]
+        self.response = torch.fft.rfft2(weights[:, None], self.size)
+
+    def __call__(self, field: Tensor) -> Tensor:
+        """The blurred field in [0, 1]; no rain beyond the edges."""
+        there = torch.fft.irfft2(torch.fft.rfft2((field + 1) / 2, self.size) * self.response.conj(), self.size)
+        return there.roll((self.half, self.half), (-2, -1))[..., :self.shape[0], :self.shape[1]]
+
+    def back(self, rest: Tensor) -> Tensor:
+        """What a rest of the blurred field says about the field: half the gradient of its square for [0, 1], the
+        whole for [-1, 1]."""
+        there = torch.fft.irfft2(torch.fft.rfft2(rest, self.size) * self.response, self.size)
+        return there[..., self.half:self.half + self.shape[0], self.half:self.half + self.shape[1]]
+
+
 class Guided:
     """blurry: (B, C, H, W) in [0, 1]. known: (B, 1, H, W), 0 where there is nothing to compare with. draws: one
     generator per sample, on the CPU, so that samples do not depend on what else is in the batch."""
@@ -121,11 +142,11 @@ class Guided:
             noise = self.denoiser(noisy, self.schedule.steps[step])
         clean = self.schedule.clean(noisy, step, noise).clamp(-1.0, 1.0)
         target = self._compared(step)
-        found = self.gradients(clean, kernel, target)
         if self.settings.led == "clean":
-            clean, found = self._led(clean, kernel, target, scale, found)
+            clean, found = self._led(clean, kernel, target, scale)
             mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread)
         else:
+            found = self.gradients(clean, kernel, target)
             shift = -self.strength(scale, kernel)[:, None, None, None] * found.field
             mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread) + shift
         deviation = self.settings.spread * self.schedule.variance(step) ** 0.5
@@ -138,13 +159,13 @@ class Guided:
             scale = self.auto_scale(field, mean, noisy, guided, kernel, logarithm, before)
         return field, kernel, scale, logarithm
 
-    def _led(self, clean: Tensor, kernel: Tensor, target: Tensor, scale: Tensor,
-             found: Gradients) -> tuple[Tensor, Gradients]:
-        """The clean field moved until its blur is nearer to the target, and the gradients there. found: at ``clean``."""
+    def _led(self, clean: Tensor, kernel: Tensor, target: Tensor, scale: Tensor) -> tuple[Tensor, Gradients]:
+        """The clean field moved until its blur is nearer to the target, and the gradients there."""
+        strength, blur = self.strength(scale, kernel)[:, None, None, None], Transformed(self.weights(kernel), clean)
         for _ in range(self.settings.field_updates):
-            clean = (clean - self.strength(scale, kernel)[:, None, None, None] * found.field).clamp(-1.0, 1.0)
-            found = self.gradients(clean, kernel, target)
-        return clean, found
+            slope = blur.back((blur(clean) - target) * self.known**2) / self.elements
+            clean = (clean - strength * slope).clamp(-1.0, 1.0)
+        return clean, self.gradients(clean, kernel, target)
 
     def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, found: Gradients, step: int) -> Tensor:
         """found: the gradients at ``kernel``. Further updates of the step cost next to nothing: the distance is a

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from engine.cancel import CancelToken
 from engine.deblurrers.chain import sharpened
 from engine.deblurrers.diffusion import Schedule
-from engine.deblurrers.guidance import Denoiser, Found, Guided, Settings
+from engine.deblurrers.guidance import Denoiser, Found, Guided, Settings, Transformed
 from engine.deblurrers.postcast import PostCast, PostCastSmall, tiled
 from engine.deblurrers.protocol import Context, Observation, Options
 from engine.errors import Cancelled
@@ -246,6 +246,18 @@ def test_gradients_are_those_of_differences() -> None:
     nudge[0, 1, 2] = 1e-5
     slope = (distance(clean, kernel + nudge) - distance(clean, kernel - nudge)) / 2e-5
     assert float(found.kernel[0, 1, 2]) == pytest.approx(42 * float(slope), rel=1e-4)  # of the sum, not the mean
+
+
+def test_the_transformed_convolution_is_the_convolution_and_has_its_gradient() -> None:
+    draw = torch.Generator().manual_seed(6)
+    clean = torch.rand((2, 3, 12, 9), generator=draw, dtype=torch.float64) * 2 - 1
+    kernel, target = (torch.rand(shape, generator=draw, dtype=torch.float64) for shape in ((2, 5, 5), clean.shape))
+    known = (torch.rand((2, 1, 12, 9), generator=draw) > 0.3).double()
+    run = Guided(oracle(clean), target, known, Settings(kernel_side=5), [draw, draw])
+    blur = Transformed(run.weights(kernel), clean)
+    torch.testing.assert_close(blur(clean), run.blurred((clean + 1) / 2, kernel))
+    found = blur.back((blur(clean) - target) * known**2) / run.elements
+    torch.testing.assert_close(found, run.gradients(clean, kernel, target).field)
 
 
 @pytest.mark.parametrize("normalisation", ["mean", "none", "sum"])
