@@ -133,7 +133,7 @@ def test_what_lacks_data_says_what(driver: Driver, monkeypatch: pytest.MonkeyPat
     driver.show()
     driver.quiet()  # the engine's own list has come
     told = [describe(row) for row in catalogue.rows("downscaler")]
-    weights = {"file": "x", "sha256": "0", "trained_on": "rain", "step_minutes": 5.0, "pixel_km": 1.0}
+    weights = {"file": "x", "sha256": "0", "trained_on": "rain", "step_minutes": 5.0, "pixel_km": 1.0, "numbers": 9}
     driver.run_panel.set_models([{**model, "weights": weights} if model["parameters"] else model for model in told])
 
     def tip(name: str) -> str:

@@ -23,7 +23,8 @@ from engine.networks.configuration import Configuration, build
 from engine.networks.weights import Card, Header, save
 from tests.app.driver import Driver, Key, opened_window
 
-WEIGHTS = {"file": "x", "sha256": "0", "trained_on": "storms", "step_minutes": 5.0, "pixel_km": 1.0}
+WEIGHTS = {"file": "x", "sha256": "0", "trained_on": "storms", "step_minutes": 5.0, "pixel_km": 1.0,
+           "numbers": 1000}
 TINY = Configuration("recurrent", "convlstm", "multi-scale", 4, inputs=3, leads=3)
 
 
