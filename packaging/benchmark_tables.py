@@ -33,8 +33,9 @@ grow with the area and compare only within one table. A dash stands where a scor
 nor observation ever reached the threshold.
 
 `make benchmark DATA=../shared/data` makes this page anew; results that exist already are kept in `out/benchmark`. Every
-forecaster that needs no weights takes part, and every network whose weights are found; S-PROG and ANVIL are those of
-pysteps (`pip install "stormdeck[compare]"`), with its Lucas-Kanade motion and its default settings.
+forecaster that needs no weights takes part, and every network whose weights are found; on the archives that no network
+learned from also S-PROG and ANVIL of pysteps (`pip install "stormdeck[compare]"`), with its Lucas-Kanade motion and its
+default settings.
 
 Networks that ship with weights learned from KNMI, FMI and MRMS, most of them from these very hours: their scores there
 say nothing. MeteoSwiss, BoM and OPERA took no part in training; look at those.
@@ -96,18 +97,18 @@ def command(*arguments: object) -> tuple[int, Any]:
     return code, json.loads(spoken.getvalue()) if code == 0 else None
 
 
-def present() -> list[str]:
-    """Forecasters that can run now."""
+def present(compared: bool) -> list[str]:
+    """Forecasters that can run now. compared: those of other libraries, which take their time, too."""
     _, found = command("models")
     return [model["name"] for model in found if model["kind"] == "forecaster" and not model["missing"]
-            and (model["parameters"] == 0 or model["weights"])]
+            and (model["parameters"] == 0 or model["weights"]) and (compared or not model["needs"])]
 
 
 def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[str]]:
     """The command's document, and forecasters that could not take part (too few inputs for them, say)."""
     archives = [data / folder for folder in group.folders]
     work = ("--device", "cpu", *group.wishes, "--work", kept / f"{group.folders[0].replace('/', '-')}.sqlite")
-    able, unable = present(), []
+    able, unable = present(compared=group.hour > 0), []
     code, document = command("benchmark", *archives, "--forecasters", ",".join(able), *work)
     if code:  # somebody cannot: each by itself tells who
         codes = {name: command("benchmark", *archives, "--forecasters", name, *work)[0] for name in able}
