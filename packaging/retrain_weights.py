@@ -49,14 +49,16 @@ def _cuts(prefix: str, common: str, coarse: str = "", every: int = 1) -> tuple[C
     mrms = [Cut(f"{prefix}-mrms-{part}{first or ''}", MRMS, split, f"{common} {coarse} --crop={box}", every, first)
             for part, box, split in (("w", WEST, TRAIN), ("n", NORTH, TRAIN), ("s", SOUTH, TRAIN),
                                      ("val", HELD_OUT, VALIDATE))
-            for first in range(every if part == "w" else 1)]
+            for first in range(every if part == "w" else 1)]  # the west has most storms: all of its frames
     europe = [Cut(f"{prefix}-{name}", archive, split, f"{common} {'' if every == 1 else '--pixel-km 2'}")
               for name, archive, split in (("fmi16", FMI16, TRAIN), ("knmi", KNMI, LATE), ("fmi17", FMI17, TRAIN))]
     return (*europe, *mrms)
 
 
-MOVING = _cuts("moving", "--moving-frame 5 --step 5 --length 25 --tile 208 --stride 3 --least-rain 0.02 "
-                         "--most-missing 0.7")
+_PARCELS = "--moving-frame 5 --step 5 --length 25 --most-missing 0.7"
+MOVING = (*_cuts("moving", f"{_PARCELS} --tile 208 --stride 3 --least-rain 0.02"),
+          *_cuts("moving2", f"{_PARCELS} --pixel-km 2 --tile 176 --stride 8 --least-rain 0.01"))
+"""Of 1 and of 2 km, so that one network serves both."""
 PLAIN = _cuts("plain", "--length 15 --tile 128 --stride 2 --least-rain 0.02 --most-missing 0.5", "--pixel-km 1.6", 2)
 """2 km in 5 minutes and 1.6 km in 4: storms move as many pixels a step."""
 NETWORKS = (
