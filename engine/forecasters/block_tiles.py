@@ -45,18 +45,18 @@ class Domain:
         from engine.networks.whole_domain import pooled
 
         with pooled(self.network) if self.seed is None else nullcontext() as pool:
-            number = 0
-            while leads > 0:
-                seed = None if self.seed is None else self.seed + number
-                block = replace(self, seed=seed)._block(frames, leads, context, pool)
+            done = 0
+            while done < leads:
+                seed = None if self.seed is None else self.seed + done
+                block = replace(self, seed=seed)._block(frames, done, leads, context, pool)
                 for frame in block:
                     yield frame.astype(np.float32)
-                leads -= len(block)
-                number += 1
+                done += len(block)
                 frames = np.concatenate((frames, block))[-len(frames):].astype(np.float32)
 
-    def _block(self, frames: Frame, leads: int, context: Context, pool: Pool | None) -> NDArray[np.floating]:
-        """(n, ny, nx), n as the network gives at once and ``leads`` at most."""
+    def _block(self, frames: Frame, done: int, leads: int, context: Context, pool: Pool | None
+               ) -> NDArray[np.floating]:
+        """(n, ny, nx), n as the network gives at once and those at most that are not ``done`` of ``leads``."""
         from engine.networks.whole_domain import EnoughSeen
 
         whole: NDArray[np.floating] = np.zeros((0, *frames.shape[1:]), np.float32)
@@ -69,9 +69,9 @@ class Domain:
                 context.token.check()
                 if len(self.tiles) > 1:
                     words = f"tile {count + 1} of {len(self.tiles)}"
-                    context.progress(0.0, words + (f", round {rounds}" if rounds > 1 else ""))
+                    context.progress(done / leads, words + (f", round {rounds}" if rounds > 1 else ""))
                 try:
-                    part = self._run(frames, tile, leads, pool)
+                    part = self._run(frames, tile, leads - done, pool)
                 except EnoughSeen:
                     continue
                 if not len(whole):
