@@ -3,8 +3,8 @@
     python packaging/model_pictures.py [NAME ...]
 
 Drawn are the forecasters that need no weights and those whose weights are found; what has none is said to need
-training, as a picture of an untrained network would show nothing. Afterwards the pictures' part of docs/models.md is
-written anew. With names only those are drawn, the others' pictures stay as they are.
+training, as a picture of an untrained network would show nothing; what lacks a library is left out. Afterwards the
+pictures' part of docs/models.md is written anew. With names only those are drawn, the others stay as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,13 @@ def without_weights(models: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     models = [model for model in answer("models") if model["kind"] == "forecaster"]
-    usable = [model["name"] for model in models if not model["parameters"] or model["weights"] is not None]
+    usable = [model["name"] for model in models if (not model["parameters"] or model["weights"] is not None)
+              and all(find_spec(library) for library in model["needs"])]
     wished = sys.argv[1:] or usable
     archive = resources.sample_archive()
     for name in wished:
         if name not in usable:
-            raise SystemExit(f"{name} has no weights: nothing to draw")
+            raise SystemExit(f"{name} has no weights, or lacks a library: nothing to draw")
         draw(name, archive)
         print(f"docs/pictures/{file_name(name)}.png")
     put(PAGE, "pictures", [line for model in models for line in section(model)] + without_weights(models))
