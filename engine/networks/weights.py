@@ -66,7 +66,10 @@ def save(path: Path, network: nn.Module, header: Header) -> None:
     tensors = {name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        beside.touch()
+        rights = beside.stat().st_mode  # those of any new file; the library's are for its owner alone
         save_file(tensors, beside, metadata={"format": FORMAT, "header": json.dumps(words)})
+        beside.chmod(rights)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

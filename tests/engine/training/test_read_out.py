@@ -90,3 +90,5 @@ def test_a_weight_file_keeps_its_read_out(tmp_path: Path) -> None:
     header = weights.Header("ms-convlstm", configuration, 5.0, 2.0, read_out=read_out)
     weights.save(tmp_path / "a.safetensors", build(configuration), header)
     assert weights.read_header(tmp_path / "a.safetensors").read_out == read_out
+    (tmp_path / "other").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
