@@ -143,39 +143,40 @@ class Guided:
         clean = self.schedule.clean(noisy, step, noise).clamp(-1.0, 1.0)
         target = self._compared(step)
         if self.settings.led == "clean":
-            clean, found = self._led(clean, kernel, target, scale)
+            clean, slope, gradient = *self._led(clean, kernel, target, scale), None
             mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread)
         else:
-            found = self.gradients(clean, kernel, target)
-            shift = -self.strength(scale, kernel)[:, None, None, None] * found.field
+            _, slope, gradient = self.gradients(clean, kernel, target)
+            shift = -self.strength(scale, kernel)[:, None, None, None] * slope
             mean = self.schedule.implicit_mean(clean, noisy, step, self.settings.spread) + shift
         deviation = self.settings.spread * self.schedule.variance(step) ** 0.5
         field = mean + deviation * self._normal(tuple(mean.shape[1:])) if step else mean
         logarithm = self.log_variance(step)
         if self.settings.kernel == "updated":
-            kernel = self._updated(kernel, clean, target, found, step)
+            kernel = self._updated(kernel, clean, target, gradient, step)
         if self.settings.scale == "auto":
-            guided = -scale[:, None, None, None] * found.field
+            guided = -scale[:, None, None, None] * slope
             scale = self.auto_scale(field, mean, noisy, guided, kernel, logarithm, before)
         return field, kernel, scale, logarithm
 
-    def _led(self, clean: Tensor, kernel: Tensor, target: Tensor, scale: Tensor) -> tuple[Tensor, Gradients]:
-        """The clean field moved until its blur is nearer to the target, and the gradients there."""
+    def _led(self, clean: Tensor, kernel: Tensor, target: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """The clean field moved until its blur is nearer to the target, and the gradient for it there."""
         strength, blur = self.strength(scale, kernel)[:, None, None, None], Transformed(self.weights(kernel), clean)
-        for _ in range(self.settings.field_updates):
-            slope = blur.back((blur(clean) - target) * self.known**2) / self.elements
-            clean = (clean - strength * slope).clamp(-1.0, 1.0)
-        return clean, self.gradients(clean, kernel, target)
 
-    def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, found: Gradients, step: int) -> Tensor:
-        """found: the gradients at ``kernel``. Further updates of the step cost next to nothing: the distance is a
+        def slope() -> Tensor:
+            return blur.back((blur(clean) - target) * self.known**2) / self.elements
+
+        for _ in range(self.settings.field_updates):
+            clean = (clean - strength * slope()).clamp(-1.0, 1.0)
+        return clean, slope()
+
+    def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, gradient: Tensor | None, step: int) -> Tensor:
+        """gradient: at ``kernel``, if it is there. Several updates of a step cost next to nothing: the distance is a
         quadratic form in the kernel's cells, which is made once."""
-        rate = self.kernel_rate(clean, kernel, step)[:, None, None]
-        kernel = kernel - rate * found.kernel
-        if self.settings.kernel_updates == 1:
-            return kernel
+        if gradient is not None and self.settings.kernel_updates == 1:
+            return kernel - self.kernel_rate(clean, kernel, step)[:, None, None] * gradient
         form = self.quadratic(clean, target)
-        for _ in range(self.settings.kernel_updates - 1):
+        for _ in range(self.settings.kernel_updates):
             rate = self.kernel_rate(clean, kernel, step)[:, None, None]
             kernel = kernel - rate * form.gradient(kernel, self.gain)
         return kernel

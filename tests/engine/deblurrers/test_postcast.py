@@ -18,7 +18,7 @@ from engine.cancel import CancelToken
 from engine.deblurrers.chain import sharpened
 from engine.deblurrers.diffusion import Schedule
 from engine.deblurrers.guidance import Denoiser, Found, Guided, Settings, Transformed
-from engine.deblurrers.postcast import PostCast, PostCastSmall, tiled
+from engine.deblurrers.postcast import PostCast, PostCastSmall, matched, tiled
 from engine.deblurrers.protocol import Context, Observation, Options
 from engine.errors import Cancelled
 from engine.forecasters.protocol import LeadFrame
@@ -336,6 +336,24 @@ def test_the_rules_hold_for_a_network_that_knows_nothing(weight_file: Path) -> N
     np.testing.assert_array_equal(first.rain_rate, again.rain_rate)
     other, _ = run(deblurrer, frames(field, dry), Options(seed=1))
     assert not np.array_equal(first.rain_rate, other.rain_rate, equal_nan=True)
+
+
+def test_as_it_ships_a_result_has_the_values_of_the_last_observation(weight_file: Path) -> None:
+    """Without rain there it stays as it was drawn."""
+    field, last = storm(2, (32, 48)), storm(7, (32, 48))
+    drawn = field + np.random.default_rng(0).uniform(0.01, 0.02, field.shape).astype(np.float32)  # all differ
+    seen, known = Observation(last, START, 5.0, grid(32, 48), ZR()), np.ones(field.shape, np.bool_)
+    found = matched(drawn, known, seen)
+    np.testing.assert_allclose(np.sort(found, axis=None), np.sort(last, axis=None), rtol=1e-5)
+    np.testing.assert_array_equal(np.argsort(found[found > 0]), np.argsort(drawn[found > 0]))
+    dry = Observation(np.full_like(last, np.nan), START, 5.0, grid(32, 48), ZR())
+    assert matched(drawn, known, dry) is drawn
+    results = []
+    for one in (seen, dry):
+        deblurrer = PostCastSmall(weight_file, Settings(steps=3))
+        results += list(sharpened(iter(frames(field)), deblurrer, one, Options(), Context()))
+    assert results[0].kernel is not None
+    assert not np.array_equal(results[0].rain_rate, results[1].rain_rate)
 
 
 def test_several_samples_are_an_ensemble(weight_file: Path) -> None:
