@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWi
 from app import wording
 from app.context import Context
 from app.plots.kernel_picture import KernelPicture
-from engine.deblurrers.blur import blur_of
+from engine.display.blur import blur_of
 
 
 class SharpenedRow(QWidget):

@@ -19,7 +19,7 @@ from engine.jobs.training_list import remember
 from engine.training.status import DONE, STOP, STOPPED, AskedToken, Desk
 
 if TYPE_CHECKING:
-    from engine.radar.read_out import ReadOut
+    from engine.networks.read_out import ReadOut
     from engine.training.data import Share
     from engine.training.kept_samples import Samples
     from engine.training.loop import Training

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.errors import UnreadableInput
 from engine.networks.configuration import Configuration, build
-from engine.radar.read_out import ReadOut
+from engine.networks.read_out import ReadOut
 
 FORMAT = "stormdeck-weights-1"
 MAX_BYTES = 4 << 30

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engine.errors import WrongUsage
 from engine.networks.lagrangian_unet import THRESHOLDS_MM_H, LagrangianUNet, quantile_field
-from engine.radar.read_out import ReadOut
+from engine.networks.read_out import ReadOut
 from engine.radar.scaling import unit_pixel
 from engine.radar.units import ZR
 from engine.training.preparation import Example, Preparation, Sample, Taught, Teaching, unit_table

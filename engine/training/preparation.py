@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WrongUsage
+from engine.networks.read_out import ReadOut
 from engine.networks.recurrent import Recurrent
 from engine.networks.rollout import lead_frames
 from engine.networks.staged import Staged
-from engine.radar.read_out import ReadOut
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, unit_pixel, unit_pixel_of_code
 from engine.radar.units import ZR
 from engine.training.packs import Codes

@@ -10,7 +10,7 @@ from torch import nn
 
 from engine.networks import weights
 from engine.networks.configuration import build
-from engine.radar.read_out import ReadOut
+from engine.networks.read_out import ReadOut
 from engine.training import checkpoint
 from engine.training.preparation import preparation
 from engine.training.recipe import Recipe

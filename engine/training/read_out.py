@@ -1,4 +1,4 @@
-"""The read-out of a network that forecasts frames (:mod:`engine.radar.read_out`), from sequences it did not learn."""
+"""The read-out of a network that forecasts frames (:mod:`engine.networks.read_out`), from sequences it did not learn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from engine.radar.read_out import MM_H, ReadOut, rising
+from engine.networks.read_out import MM_H, ReadOut, rising
 
 BINS = 256
 _NEIGHBOURS = 1

@@ -10,7 +10,7 @@ import torch
 
 from engine.networks import weights
 from engine.networks.configuration import build
-from engine.radar.read_out import MM_H, ReadOut, rising
+from engine.networks.read_out import MM_H, ReadOut, rising
 from engine.radar.scaling import unit_pixel
 from engine.radar.units import ZR
 from engine.training.read_out import BINS, best_levels, best_read_out

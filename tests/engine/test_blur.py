@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.deblurrers.blur import blur_of
+from engine.display.blur import blur_of
 
 
 def test_a_gaussian_in_its_two_widths() -> None:
