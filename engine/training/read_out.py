@@ -1,4 +1,4 @@
-"""The read-out of a network that forecasts frames (:mod:`engine.networks.read_out`), from sequences it did not learn."""
+"""The read-out of a network that forecasts frames (:mod:`engine.networks.read_out`), from sequences it has not seen."""
 
 from __future__ import annotations
 
