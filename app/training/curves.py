@@ -68,7 +68,7 @@ def _scores(run: RunView, threshold: float, style: LineStyle, marker: str) -> li
     """The network's curve and persistence's."""
     found = []
     own = next((name for v in run.validations for name in v.scores if name != PERSISTENCE), "")
-    for name, line, mark in ((own, style, marker), (PERSISTENCE, _dashed(style), "")):
+    for name, line, mark in ((own, style, marker), (PERSISTENCE, _dashed(style), "x")):
         points = [(v.step, value) for v in run.validations if (value := _csi(v, name, threshold)) is not None]
         if points:
             texts = tuple(f"{title(run)}, step {s:,}\n{name} CSI ≥ {threshold:g}: {v:.3f}" for s, v in points)

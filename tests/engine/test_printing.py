@@ -76,3 +76,10 @@ def test_benchmark_shows_every_forecaster_and_the_spread_over_seeds(capsys: pyte
     assert "0.987" in shown
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_figures_that_are_not_known_are_dashes_in_any_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training run whose validation holds no heavy rain has no CSI there."""
+    printing.plain({"scores": {"net": {"csi_mean": [0.5, None]}}, "older": None})
+    spoken = capsys.readouterr().out
+    assert "0.5 x -" in spoken
