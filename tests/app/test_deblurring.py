@@ -54,7 +54,9 @@ def test_the_plain_and_the_sharpened_run_stand_side_by_side(driver: Driver) -> N
     assert len(driver.session.forecasting.runs()) == 2
 
 
-def test_deblurrers_without_weights_need_training(driver: Driver) -> None:
+def test_deblurrers_without_weights_need_training(driver: Driver, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "folders", lambda: iter([tmp_path]))
     told = [describe(row) for kind in ("forecaster", "deblurrer") for row in catalogue.rows(kind)]
     driver.run_panel.set_models(told)
     box = driver.run_panel.deblurrer
@@ -74,6 +76,12 @@ def test_the_choice_is_remembered(qtbot: QtBot, tmp_path: Path) -> None:
     with opened_window(qtbot, settings) as hand:
         assert hand.run_panel.deblurrer.currentData() == ""
         assert settings.values.deblurrer == ""
+
+
+def test_postcast_comes_with_weights(driver: Driver) -> None:
+    driver.show()
+    choose(driver, "postcast")
+    assert driver.run_panel.deblurrer.currentText() == "PostCast"
 
 
 @pytest.fixture
