@@ -15,13 +15,13 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from page_parts import put
 
-from engine.networks.configuration import build
+from engine.networks.configuration import Configuration, build
 from engine.networks.encoder_forecaster import EncoderForecaster
 from engine.networks.flops import multiply_accumulates
 from engine.networks.published import PUBLISHED, Published
@@ -32,9 +32,11 @@ from engine.networks.zoo import ZOO
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 SHAPE, INPUTS, LEADS = (160, 160), 5, 20
 FREE = ("recurrent", "staged", "encoder-forecaster")
+STEP_BY_STEP = ("diffcast", "cascast")
 ELSEWHERE = ("lagrangian-unet", "frame-gan")
-ROW = re.compile(r"\| `([^`]+)` \| [^|]* \| [\d.]+ \| (\d[^|]*) \| [^|]* \|$", re.MULTILINE)
-"""A row of the costs that has been measured."""
+ROW = re.compile(r"^\| `([^`]+)` \| [^|]* \| ([\d.]+|–) \| ([^|]*) \| [^|]* \|$", re.MULTILINE)
+"""A row of the costs: name, multiply-accumulates, seconds."""
+UNKNOWN = ("–", "–")
 
 
 def thousands(count: int) -> str:
@@ -52,21 +54,37 @@ def inputs_of(name: str) -> int:
     return INPUTS if wish.architecture in FREE else wish.inputs
 
 
-@cache
 def work(name: str) -> tuple[int, tuple[int, int]]:
     """Multiply-accumulates, and the grid."""
     wish = ZOO[name].configuration
     with torch.device("cpu" if wish.cell == "trajgru" else "meta"):  # without values warping takes longer, not shorter
         empty = build(wish).eval()
         shape, inputs = padded(empty), inputs_of(name)
+        if wish.architecture in STEP_BY_STEP:
+            few, more = (multiply_accumulates(build(drawn_in(wish, steps)).eval(), inputs, LEADS, shape)
+                         for steps in (2, 3))
+            return few + (steps_of(empty) - 2) * (more - few), shape
         if not isinstance(empty, EncoderForecaster):
             return multiply_accumulates(empty, inputs, LEADS, shape), shape
         one, seen, ahead = (multiply_accumulates(empty, *frames, shape) for frames in ((1, 1), (2, 1), (1, 2)))
     return one + (inputs - 1) * (seen - one) + (LEADS - 1) * (ahead - one), shape
 
 
+def drawn_in(wish: Configuration, steps: int) -> Configuration:
+    """The same, with so many steps from noise to a forecast."""
+    return replace(wish, options={**wish.options, "sampling": steps})
+
+
+def steps_of(network: torch.nn.Module) -> int:
+    return len(network.short)  # type: ignore[arg-type]
+
+
 def seconds(name: str, shape: tuple[int, int]) -> float:
-    network = build(ZOO[name].configuration).eval()
+    wish = ZOO[name].configuration
+    network = build(wish).eval()
+    if wish.architecture in STEP_BY_STEP:
+        few, more = (timed(build(drawn_in(wish, steps)).eval(), wish.inputs, shape) for steps in (2, 4))
+        return few + (steps_of(network) - 2) * (more - few) / 2
     frames = torch.rand(1, inputs_of(name), 1, *shape)
     with torch.inference_mode():
         if isinstance(network, Recurrent | Staged):
@@ -74,6 +92,13 @@ def seconds(name: str, shape: tuple[int, int]) -> float:
         if isinstance(network, EncoderForecaster):
             first, each = per_frame(network.steps(frames, 3))
             return first + (LEADS - 1) * each
+    return timed(network, inputs_of(name), shape)
+
+
+def timed(network: torch.nn.Module, inputs: int, shape: tuple[int, int]) -> float:
+    """Of a network that gives some lead times at once."""
+    frames = torch.rand(1, inputs, 1, *shape)
+    with torch.inference_mode():
         runs = -(-LEADS // network(frames, LEADS).shape[1])
         began = time.process_time()
         network(frames, LEADS)
@@ -102,24 +127,24 @@ def known() -> dict[str, Published]:
     return {name: told for name, told in PUBLISHED.items() if ZOO[name].configuration.architecture not in ELSEWHERE}
 
 
-def costs(spent: dict[str, str]) -> list[str]:
+def costs(spent: dict[str, tuple[str, str]]) -> list[str]:
     lines = ["| name | paper | G MACs | CPU s | good for |", "|---|---|---|---|---|"]
     for name, told in known().items():
-        lines.append(f"| `{name}` | {told.paper} | {work(name)[0] / 1e9:.1f} | {spent.get(name, '–')} | {told.use} |")
+        lines.append(f"| `{name}` | {told.paper} | {' | '.join(spent.get(name, UNKNOWN))} | {told.use} |")
     return lines
 
 
 def main() -> None:
     torch.set_num_threads(1)
     put(PAGE, "counts", counts())
-    spent = {found[1]: found[2].strip() for found in ROW.finditer(PAGE.read_text(encoding="utf-8"))}
+    spent = {found[1]: (found[2], found[3].strip()) for found in ROW.finditer(PAGE.read_text(encoding="utf-8"))}
     put(PAGE, "costs", costs(spent))
     for name in sys.argv[1:] or known():
-        shape = work(name)[1]
+        macs, shape = work(name)
         grid = "" if shape == SHAPE else f" ({shape[0]} × {shape[1]})"
-        spent[name] = f"{seconds(name, shape):.3g}{grid}"
+        spent[name] = (f"{macs / 1e9:.1f}", f"{seconds(name, shape):.3g}{grid}")
         put(PAGE, "costs", costs(spent))
-        print(name, spent[name], flush=True)
+        print(name, *spent[name], flush=True)
 
 
 if __name__ == "__main__":
