@@ -103,13 +103,13 @@ class Transformed:
 
     def __call__(self, field: Tensor) -> Tensor:
         """The blurred field in [0, 1]; no rain beyond the edges."""
-        there = torch.fft.irfft2(torch.fft.rfft2((field + 1) / 2, self.size) * self.response.conj(), self.size)
+        there: Tensor = torch.fft.irfft2(torch.fft.rfft2((field + 1) / 2, self.size) * self.response.conj(), self.size)
         return there.roll((self.half, self.half), (-2, -1))[..., :self.shape[0], :self.shape[1]]
 
     def back(self, rest: Tensor) -> Tensor:
         """What a rest of the blurred field says about the field: half the gradient of its square for [0, 1], the
         whole for [-1, 1]."""
-        there = torch.fft.irfft2(torch.fft.rfft2(rest, self.size) * self.response, self.size)
+        there: Tensor = torch.fft.irfft2(torch.fft.rfft2(rest, self.size) * self.response, self.size)
         return there[..., self.half:self.half + self.shape[0], self.half:self.half + self.shape[1]]
 
 

@@ -86,7 +86,8 @@ class PostCast(Weighted):
         network = self._network.to(context.device)
         multiple, channels = int(network.grid_multiple), int(network.channels_in)  # type: ignore[arg-type]
         mirrored = [(0, 0), (self.margin, self.margin), (self.margin, self.margin)]
-        unit, known = (np.pad(part, mirrored, mode="symmetric") for part in (unit, known))
+        unit = np.asarray(np.pad(unit, mirrored, mode="symmetric"), np.float32)
+        known = np.asarray(np.pad(known, mirrored, mode="symmetric"), np.bool_)
         places = [(0, 0), *((0, -side % multiple) for side in unit.shape[1:])]
         target = torch.from_numpy(np.pad(unit, places)).to(context.device)[:, None].repeat(1, channels, 1, 1)
         counted = torch.from_numpy(np.pad(known, places, constant_values=True)).to(context.device)[:, None]
