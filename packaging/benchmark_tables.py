@@ -33,12 +33,10 @@ grow with the area and compare only within one table. A dash stands where a scor
 nor observation ever reached the threshold.
 
 `make benchmark DATA=../shared/data` makes this page anew; results that exist already are kept in `out/benchmark`. Every
-forecaster that needs no weights takes part, and every network whose weights are found; on the archives that no network
-learned from also S-PROG and ANVIL of pysteps (`pip install "stormdeck[compare]"`), with its Lucas-Kanade motion and its
-default settings.
-
-Networks that ship with weights learned from KNMI, FMI and MRMS, most of them from these very hours: their scores there
-say nothing. MeteoSwiss, BoM and OPERA took no part in training; look at those.
+forecaster that needs no weights takes part. Networks that ship with weights learned from KNMI, FMI and MRMS, most of
+them from these very hours, where their scores would say nothing: they take part on MeteoSwiss, BoM and OPERA, which had
+no part in training, and so do S-PROG and ANVIL of pysteps (`pip install "stormdeck[compare]"`), with its Lucas-Kanade
+motion and its default settings.
 
 Few events, each of a few hours: differences in the last digits mean nothing, and none of these tables says how a
 forecaster fares in another season or climate.
@@ -97,18 +95,19 @@ def command(*arguments: object) -> tuple[int, Any]:
     return code, json.loads(spoken.getvalue()) if code == 0 else None
 
 
-def present(compared: bool) -> list[str]:
-    """Forecasters that can run now. compared: those of other libraries, which take their time, too."""
+def present(untouched: bool) -> list[str]:
+    """Forecasters that can run now. untouched: networks and methods of other libraries, too."""
     _, found = command("models")
+    simple = {model["name"] for model in found if model["parameters"] == 0 and not model["needs"]}
     return [model["name"] for model in found if model["kind"] == "forecaster" and not model["missing"]
-            and (model["parameters"] == 0 or model["weights"]) and (compared or not model["needs"])]
+            and (model["parameters"] == 0 or model["weights"]) and (untouched or model["name"] in simple)]
 
 
 def scored(group: Group, data: Path, kept: Path) -> tuple[dict[str, Any], list[str]]:
     """The command's document, and forecasters that could not take part (too few inputs for them, say)."""
     archives = [data / folder for folder in group.folders]
     work = ("--device", "cpu", *group.wishes, "--work", kept / f"{group.folders[0].replace('/', '-')}.sqlite")
-    able, unable = present(compared=group.hour > 0), []
+    able, unable = present(untouched=group.hour > 0), []
     code, document = command("benchmark", *archives, "--forecasters", ",".join(able), *work)
     if code:  # somebody cannot: each by itself tells who
         codes = {name: command("benchmark", *archives, "--forecasters", name, *work)[0] for name in able}
