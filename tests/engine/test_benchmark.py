@@ -15,7 +15,7 @@ from engine.cancel import CancelToken
 from engine.errors import Cancelled, NotEnoughInput, NoWeights, WrongUsage
 from engine.export.tables import as_csv, as_latex, as_markdown
 from engine.forecasters.protocol import Context, Inputs, LeadFrame, Options
-from engine.jobs import benchmark_units, cluster
+from engine.jobs import benchmark_units, cluster, convert
 from engine.jobs.benchmark import BenchmarkRequest, run
 from engine.jobs.benchmark_units import Unit, entrants, work_off
 from engine.jobs.convert import Changes
@@ -87,7 +87,7 @@ ROWS = (catalogue.Row("forecaster", "east", "East", f"{HERE}:East"),
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> RadarSequence:
     found = sequence(lambda i: moving_square(i, (24, 48)), 22, missing=(12,))
-    monkeypatch.setattr(benchmark_units, "open_archive", lambda paths, token, options: found)
+    monkeypatch.setattr(convert, "open_archive", lambda paths, **how: found)
     monkeypatch.setattr(catalogue, "_plugins", lambda: ROWS)
     return found
 

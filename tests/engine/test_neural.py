@@ -248,7 +248,8 @@ def test_models_tell_of_their_weights(no_weights: Path) -> None:
     found = {model["name"]: model for model in json.loads(answer.stdout)}
     told = found["ms-convlstm"]["weights"]
     assert told == {"file": str(file), "sha256": NeuralForecaster(file).weights_sha256, "trained_on": "made up",
-                    "step_minutes": 5.0, "pixel_km": 1.0}
+                    "step_minutes": 5.0, "pixel_km": 1.0,
+                    "numbers": sum(tensor.numel() for tensor in load(file)[0].state_dict().values())}
     assert found["ms-predrnn"]["weights"] is None
     assert found["persistence"]["weights"] is None
     assert found["ms-mim"]["parameters"] == 986_233
