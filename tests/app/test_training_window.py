@@ -246,12 +246,12 @@ def test_a_network_without_weights_is_trained_from_the_list_of_such(driver: Driv
     panel.lacking.linkActivated.emit("#")
     dialog = panel.findChild(UntrainedDialog)
     names_there = [dialog.table.item(row, 1).text() for row in range(dialog.table.rowCount())]
-    dialog.table.setCurrentCell(names_there.index("ms-predrnn"), 0)
+    dialog.table.setCurrentCell(names_there.index("ms-mim"), 0)
     driver.click(dialog.train)
     window = driver.window.dialogs.training_window
     driver.until(window.isVisible)
     form = window.findChild(StartForm)
-    driver.until(lambda: form.recipe.currentData() == "ms-predrnn")
+    driver.until(lambda: form.recipe.currentData() == "ms-mim")
     driver.qtbot.keyClick(form, Key.Key_Escape)
     driver.until(lambda: not driver.window.bridge.busy())
 

@@ -169,7 +169,11 @@ def test_clipping_and_averaging_by_hand() -> None:
 
 @pytest.mark.parametrize("name", list(PREPARATIONS))
 def test_every_preparation_can_be_loaded(name: str) -> None:
-    assert callable(getattr(preparation(DataPart(preparation=name)), "prepare", None))
+    wishes: dict[str, DataPart] = {
+        "downscaling": DataPart(preparation=name, inputs=2, leads=1),
+        "sharpening": DataPart(preparation=name, preparation_options={"forecaster": "persistence"})}
+    made = preparation(wishes.get(name, DataPart(preparation=name)))
+    assert callable(getattr(made, "prepare", None))
 
 
 def sample(archive: ZR | None = None, bits: int = 8) -> Sample:
