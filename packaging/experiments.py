@@ -137,7 +137,7 @@ def main() -> None:
             scores.setdefault("persistence", []).append(found["persistence"])
     titles = {variant.key: variant.title for variant in VARIANTS} | {"persistence": "persistence"}
     told = (f"{given.steps} steps of 4 pieces of 48 cells, five frames to five, seeds {given.seeds}; mean ± standard "
-            "deviation over the seeds, CSI as the mean of the five lead times, on the packs' validation.")
+            "deviation over the\nseeds, CSI as the mean of the five lead times, on the packs' validation.")
     put(PAGE, PART, [told, "", *table(scores, titles)])
 
 
