@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.deblurrers.protocol import Blurry, Context, Observation, Options, Sharpened
+from engine.deblurrers.protocol import Blurry, Context, Observation, Options, Sharpened, told_of_pixels
 from engine.forecasters.tiles import cut
 from engine.networks.weighted import Weighted
 from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from engine.deblurrers.guidance import Denoiser, Guided, Settings
 
 _OVERLAP = 64
-_SAME_PIXEL = 0.05
 SMALL_STEPS = 25
 
 
@@ -55,11 +54,7 @@ class PostCast(Weighted):
 
     def notes(self, observation: Observation) -> tuple[str, ...]:
         """What the user should know about this archive and these weights."""
-        trained, here = self.header.pixel_km, observation.grid.pixel_km
-        if observation.grid.crs is None or all(abs(km / trained - 1) <= _SAME_PIXEL for km in here):
-            return ()
-        return (f"{self.header.name} was trained on pixels of {trained:g} km; these, of {here[0]:.3g} x {here[1]:.3g} "
-                f"km, are used as they are.",)
+        return told_of_pixels(self.header.name, self.header.pixel_km, observation)
 
     def sampling(self) -> Settings:
         """The settings that are used."""

@@ -21,6 +21,9 @@ from engine.radar.units import ZR
 
 __all__ = ["Blurry", "Context", "Deblurrer", "Observation", "Options", "Sharpened"]
 
+_SAME_PIXEL = 0.05
+"""Pixels that differ by less than this share are taken as equal."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -80,3 +83,12 @@ class Deblurrer(Protocol):
 
         Raises NoWeights, Cancelled.
         """
+
+
+def told_of_pixels(name: str, trained_km: float, observation: Observation) -> tuple[str, ...]:
+    """What a user should know where pixels are of another size than a network's; nothing where they are alike."""
+    here = observation.grid.pixel_km
+    if observation.grid.crs is None or all(abs(km / trained_km - 1) <= _SAME_PIXEL for km in here):
+        return ()
+    return (f"{name} was trained on pixels of {trained_km:g} km; these, of {here[0]:.3g} x {here[1]:.3g} "
+            f"km, are used as they are.",)

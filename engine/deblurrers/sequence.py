@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.deblurrers.protocol import Blurry, Context, Observation, Options, Sharpened
+from engine.deblurrers.protocol import Blurry, Context, Observation, Options, Sharpened, told_of_pixels
 from engine.networks.weighted import Weighted
 from engine.radar.scaling import rain_rate_of_pixel, unit_pixel
 from engine.radar.units import ZR
-
-_SAME_PIXEL = 0.05
 
 
 @dataclass
@@ -37,11 +35,7 @@ class SequenceStage(Weighted):
 
     def notes(self, observation: Observation) -> tuple[str, ...]:
         """What the user should know about this archive and these weights."""
-        trained, here = self.header.pixel_km, observation.grid.pixel_km
-        if observation.grid.crs is None or all(abs(km / trained - 1) <= _SAME_PIXEL for km in here):
-            return ()
-        return (f"{self.header.name} was trained on pixels of {trained:g} km; these, of {here[0]:.3g} x {here[1]:.3g} "
-                f"km, are used as they are.",)
+        return told_of_pixels(self.header.name, self.header.pixel_km, observation)
 
     def sharpen(self, blurry: Blurry, options: Options, context: Context) -> Iterator[Sharpened]:
         """Yields each frame as soon as it is made. Asks the token before every layer of every step."""
