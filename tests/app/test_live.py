@@ -7,20 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.runs import DONE
 from app.settings import Settings
 from engine.jobs.rolling import DATA_VARIABLE
-from engine.networks import weights
-from engine.networks.configuration import Configuration, build
 from tests.app.driver import Driver, opened_window, shot
 from tests.engine.live_archive import START, STEP, LiveArchive
+from tests.engine.tiny_weights import tiny_weights
 
 Key = Qt.Key
-WORDS = Configuration("recurrent", "convlstm", "multi-scale", 2, inputs=5, leads=5)
 
 
 @pytest.fixture
@@ -32,14 +29,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LiveArchive:
 
 @pytest.fixture
 def weight_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = build(WORDS)
-    weights.save(folder / "ms-convlstm.safetensors", network, weights.Header("ms-convlstm", WORDS, 5.0, 1.0))
-    monkeypatch.setenv("STORMDECK_WEIGHTS", str(folder))
-    return folder / "ms-convlstm.safetensors"
+    return tiny_weights(tmp_path / "weights", monkeypatch)
 
 
 @pytest.fixture

@@ -18,26 +18,16 @@ from engine.jobs.forecast import ForecastRequest
 from engine.jobs.forecast import run as forecast
 from engine.jobs.learn import Learned, LearnRequest
 from engine.jobs.scope import Scope
-from engine.networks import weights
-from engine.networks.configuration import Configuration, build
 from engine.radar.sequence import RadarSequence
 from engine.training.online import OnlineLearner
 from tests.engine.sequences import sequence
+from tests.engine.tiny_weights import tiny_weights
 from tests.engine.training.packed import rain
-
-WORDS = Configuration("recurrent", "convlstm", "multi-scale", 2, inputs=5, leads=5)
 
 
 @pytest.fixture
 def weight_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = build(WORDS)
-    weights.save(folder / "ms-convlstm.safetensors", network, weights.Header("ms-convlstm", WORDS, 5.0, 1.0))
-    monkeypatch.setenv("STORMDECK_WEIGHTS", str(folder))
-    return folder / "ms-convlstm.safetensors"
+    return tiny_weights(tmp_path / "weights", monkeypatch)
 
 
 def frames(count: int) -> RadarSequence:
