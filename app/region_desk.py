@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.panels.region import RegionPanel
     from app.window import MainWindow
 
-SCORED = frozenset({"scores", "performance", "fractions", "spectrum", "contingency", "table"})
+SCORED = frozenset({"scores", "performance", "fractions", "spectrum", "contingency", "score-table"})
 """Panels whose title says what is scored."""
 
 

@@ -30,6 +30,7 @@ from app.panel_keys import PanelKeys
 from app.panels import BOTTOM, LEFT, PANELS, RIGHT, PanelRow
 from app.panels.lazy import LazyPanel
 from app.panels.maps import MapsPanel
+from app.panels.scrolled import Scrolled
 from app.parts import Parts
 from app.pictures import Pictures
 from app.player import Player
@@ -52,6 +53,8 @@ log = logging.getLogger(__name__)
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
 LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 305, 110
+UNSCROLLED = ("timeline", "log")
+"""Panels that are content with any height."""
 AROUND = 100
 """Pixels of height that menu, status bar and titles take."""
 
@@ -133,7 +136,7 @@ class MainWindow(QMainWindow):
             panel = getattr(importlib.import_module(module), name)(self.context)
         dock = QDockWidget(row.title, self)
         dock.setObjectName(row.key)
-        dock.setWidget(panel)
+        dock.setWidget(panel if row.key in UNSCROLLED else Scrolled(panel))
         if row.key == "timeline":  # full width and always the same: a title would only cost height
             dock.setTitleBarWidget(QWidget())
         self.addDockWidget(AREAS[row.area], dock)

@@ -23,6 +23,8 @@ from app.own_keys import OwnKeys
 from engine.radar.sequence import RadarSequence
 
 MOST_LISTED = 8
+RECENT_ROWS = 2
+"""Of the list of recent archives, which scrolls."""
 
 
 class ArchivePanel(QWidget):
@@ -75,8 +77,6 @@ class ArchivePanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.recent.setMaximumHeight(72)
-        self.recent.setMinimumHeight(38)  # a window of 720 pixels is shared with the run panel
         scroll.setMinimumHeight(48)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
@@ -143,6 +143,9 @@ class ArchivePanel(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, text)
             item.setToolTip(text)
             self.recent.addItem(item)
+        rows = min(max(self.recent.count(), 1), RECENT_ROWS)  # a window of 720 pixels is shared with the run panel
+        row = max(self.recent.sizeHintForRow(0), self.recent.fontMetrics().height())
+        self.recent.setFixedHeight(rows * row + 2 * self.recent.frameWidth() + 2)
 
     def _show_info(self) -> None:
         sequence = self._session.sequence

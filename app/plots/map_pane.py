@@ -28,6 +28,8 @@ NARROW, TIGHT = 400, 300
 """Widths in pixels below which titles get shorter words, and below which the valid time goes too: the time axis and
 the status bar have it."""
 SHORTER = (("PREDICTED", "PRED."), ("DIFFERENCE", "DIFF."), (" − observed", ""))
+TITLE_GAPS = 28
+"""Pixels around and between the two titles."""
 STILL = 4
 """Pixels that the mouse may move between press and release of a click."""
 GRIP = 8
@@ -318,7 +320,8 @@ class MapPane(QWidget):
             for word, short in SHORTER:
                 left = left.replace(word, short)
         tight = self.width() < TIGHT
-        if tight:
+        room = self.width() - self._right.sizeHint().width() - TITLE_GAPS
+        if tight or self._left.fontMetrics().horizontalAdvance(left) > room:
             left = left.replace("PRED. ", "").replace("DIFF. ", "Δ ")
         self._left.setText(left)
         if len(right) > len(self._widest):

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.plots.axes import BOTTOM, LEFT, Axis, draw_axes, lead_axis, place, short, upper_end
 from app.plots.chart import alone, runs
 from app.plots.plot import ROW, Plot
 from app.plots.styles import LineStyle, ModelStyles, draw_marker, threshold_style
+from app.theme import small_font
 
 Values = Sequence[Sequence[float | None]]
 TOP = 24.0
 COLUMN = 42.0
 NARROWEST = 70.0
 """Pixels that the curves need; with less beside them the numbers are left to the mouse."""
+LOW = 160
+"""Height below which the lead times stand under the curves without the word for them."""
+LEAST_ROW = 13.0
+LEAST_HEIGHT = 116
 
 
 class ScoreCurves(Plot):
@@ -41,7 +47,8 @@ class ScoreCurves(Plot):
         self._position: float | None = None
         self._frame = QRectF()
         self._numbers_fit = True
-        self.setMinimumSize(200, 116)
+        self._row = ROW
+        self.setMinimumSize(200, LEAST_HEIGHT)
 
     def sizeHint(self) -> QSize:
         return QSize(340, 220)
@@ -59,17 +66,20 @@ class ScoreCurves(Plot):
         """thresholds: a row of values each, in mm/h; none for a score of the whole field. of: all that there are,
         which decides the styles."""
         self._thresholds, self._all = tuple(thresholds), tuple(of or thresholds)
+        self._keep_room()
         self.redraw()
 
     def set_curves(self, model: str, values: Values) -> None:
         """values: [threshold][lead], None or NaN where the score is undefined or not known yet."""
         self._styles.of(model)
         self._curves[model] = values
+        self._keep_room()
         self.redraw()
 
     def remove(self, model: str) -> None:
         self._curves.pop(model, None)
         self._hidden.discard(model)
+        self._keep_room()
         self.redraw()
 
     def set_position(self, lead_minutes: float | None) -> None:
@@ -84,6 +94,17 @@ class ScoreCurves(Plot):
         column = self._leads.index(self._position)
         values = self._curves.get(model, ())
         return _number(values[row][column]) if row < len(values) and column < len(values[row]) else None
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        """Rows of numbers and names never lie over each other."""
+        names = self._names(QFontMetricsF(small_font(self.font())), self.size())
+        rows = 1 + max((row for _, row, _ in names), default=-1)
+        needed = TOP + self._rows * LEAST_ROW + rows * ROW + 6
+        self.setMinimumHeight(max(LEAST_HEIGHT, math.ceil(needed)))
 
     # -- what is drawn
 
@@ -115,15 +136,18 @@ class ScoreCurves(Plot):
         full = keys + COLUMN * max(len(self._curves), 1)
         self._numbers_fit = size.width() - LEFT - 14 - full >= NARROWEST
         table = full if self._numbers_fit else keys if self._thresholds else 0.0
-        names = self._names(painter, size)
+        metrics, x, y = QFontMetricsF(painter.font()), lead_axis(self._leads), self._axis()
+        names = self._names(metrics, size)
         rows = 1 + max((row for _, row, _ in names), default=-1)
+        self._row = min(ROW, max(LEAST_ROW, (size.height() - TOP - 6 - rows * ROW) / self._rows))
+        low = size.height() < LOW
+        below = (BOTTOM - 14 if low else BOTTOM) + 2 + rows * ROW
         self._frame = frame = QRectF(LEFT, TOP, max(size.width() - LEFT - 14 - table, 60),
-                                     max(size.height() - TOP - BOTTOM - 2 - rows * ROW, 40))
-        metrics, y = QFontMetricsF(painter.font()), self._axis()
+                                     max(size.height() - TOP - below, 40))
         painter.setPen(QColor(self.theme.text))
         painter.drawText(QPointF(8, 15), metrics.elidedText(self._title, Qt.TextElideMode.ElideRight,
                                                             int(frame.right() - 8)))
-        draw_axes(painter, frame, lead_axis(self._leads), y, self.theme)
+        draw_axes(painter, frame, replace(x, title="") if low else x, y, self.theme)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for model, values in self._curves.items():
             for row in range(min(self._rows, len(values))):
@@ -159,16 +183,16 @@ class ScoreCurves(Plot):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             draw_marker(painter, self._styles.of(model).marker, first + COLUMN * column + COLUMN / 2, TOP - 9)
         for row, threshold in enumerate(self._thresholds):
-            top = TOP + row * ROW
-            self.hits.append((QRectF(left - 3, top, width - left, ROW), threshold))
+            top, middle = TOP + row * self._row, TOP + (row + 0.5) * self._row
+            self.hits.append((QRectF(left - 3, top, width - left, self._row), threshold))
             if not self._by_model():
                 pen = threshold_style(self._all.index(threshold), len(self._all)).pen(2, cosmetic=False)
                 if not self.is_shown(threshold):
                     pen.setColor(QColor(self.theme.line))
                 painter.setPen(pen)
-                painter.drawLine(QPointF(left, top + 9), QPointF(left + 24, top + 9))
+                painter.drawLine(QPointF(left, middle), QPointF(left + 24, middle))
             painter.setPen(self.ink(threshold))
-            painter.drawText(QPointF(first - 29, top + 13), f"≥{threshold:g}")
+            painter.drawText(QPointF(first - 29, middle + 4), f"≥{threshold:g}")
 
     def draw_live(self, painter: QPainter) -> None:
         frame = self._frame
@@ -181,15 +205,14 @@ class ScoreCurves(Plot):
             for column, model in enumerate(self._curves):
                 value = self.value_at(model, row)
                 painter.setPen(QColor(self.theme.text if self._shows(model, row) else self.theme.line))
-                painter.drawText(QRectF(first + COLUMN * column, TOP + row * ROW, COLUMN, ROW),
+                painter.drawText(QRectF(first + COLUMN * column, TOP + row * self._row, COLUMN, self._row),
                                  Qt.AlignmentFlag.AlignCenter, "–" if value is None else self._short(value))
 
     def _short(self, value: float) -> str:
         return short(value) if self._open_end else f"{round(value, 2) + 0.0:.2f}"
 
-    def _names(self, painter: QPainter, size: QSize) -> list[tuple[float, int, str]]:
+    def _names(self, metrics: QFontMetricsF, size: QSize) -> list[tuple[float, int, str]]:
         """(x, row, model): the models' names, broken into rows as wide as the widget."""
-        metrics = QFontMetricsF(painter.font())
         x, row, result = 12.0, 0, []
         for model in self._curves:
             wide = metrics.horizontalAdvance(model) + self._key_width + 20
