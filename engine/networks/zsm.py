@@ -26,7 +26,8 @@ Levels = tuple[Tensor, Tensor, Tensor]
 
 
 def _bent(values: Tensor) -> Tensor:
-    return F.leaky_relu(values, SLOPE)
+    """In place: only for what nothing else reads."""
+    return F.leaky_relu(values, SLOPE, inplace=True)
 
 
 def _doubled(values: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class Residual(nn.Module):
             nn.init.zeros_(convolution.bias)
 
     def forward(self, values: Tensor) -> Tensor:
-        out: Tensor = values + self.second(F.relu(self.first(values)))
+        out: Tensor = values + self.second(F.relu(self.first(values), inplace=True))
         return out
 
 
@@ -81,20 +82,23 @@ class Direction(nn.Module):
         self.deform = nn.ModuleList(Deformable(channels, groups) for _ in range(3))
         self.merge = nn.ModuleList(_convolution(both, channels) for _ in range(2))
 
-    def forward(self, moved: Levels, fixed: Levels, guide: Levels | None = None) -> Tensor:
-        """Returns (B, C, H, W) at whole resolution."""
+    def forward(self, moved: Levels, fixed: Levels, guide: Levels | None = None, nought: bool = False) -> Tensor:
+        """Returns (B, C, H, W) at whole resolution. nought: whether ``moved`` is nought everywhere there, so that it
+        is the same wherever it is read."""
         offset, aligned = None, None
-        for level in (2, 1, 0):
+        for level in (2, 1) if nought else (2, 1, 0):
             seen = (moved[level], fixed[level], *((guide[level],) if guide is not None else ()))
             here = _bent(self.compare[level](torch.cat(seen, 1)))
             if offset is not None:
-                here = _bent(self.join[level](torch.cat((here, 2.0 * _doubled(offset)), 1)))
+                here = _bent(self.join[level](torch.cat((here, _doubled(2.0 * offset)), 1)))
             offset = _bent(self.refine[level](here))
             found = self.deform[level](moved[level], offset)
             if aligned is not None:
                 found = self.merge[level](torch.cat((found, _doubled(aligned)), 1))
             aligned = found if level == 0 else _bent(found)
         assert aligned is not None
+        if nought:
+            return self.merge[0](torch.cat((self.deform[0].of_nought(moved[0]), _doubled(aligned)), 1))
         return aligned
 
 
@@ -106,8 +110,9 @@ class Alignment(nn.Module):
         self.there, self.back = (Direction(channels, groups, guides) for _ in range(2))
         self.mix = nn.Conv2d(2 * channels, channels, 1)
 
-    def forward(self, first: Levels, second: Levels, guide: Levels | None = None) -> Tensor:
-        both = torch.cat((self.there(first, second, guide), self.back(second, first, guide)), 1)
+    def forward(self, first: Levels, second: Levels, guide: Levels | None = None, nought: bool = False) -> Tensor:
+        """nought: whether ``second`` is nought everywhere at whole resolution."""
+        both = torch.cat((self.there(first, second, guide), self.back(second, first, guide, nought)), 1)
         mixed: Tensor = self.mix(both)
         return mixed
 
@@ -119,8 +124,10 @@ class StateAlignment(nn.Module):
         super().__init__()
         self.pyramid, self.align = Pyramid(channels), Alignment(channels, groups)
 
-    def forward(self, features: Tensor, state: Tensor) -> Tensor:
-        aligned: Tensor = self.align(self.pyramid(features), self.pyramid(state))
+    def forward(self, features: Tensor, state: Tensor | None) -> Tensor:
+        """state: None for one that is nought, as at the beginning."""
+        before = torch.zeros_like(features) if state is None else state
+        aligned: Tensor = self.align(self.pyramid(features), self.pyramid(before), nought=state is None)
         return aligned
 
 
@@ -141,7 +148,8 @@ class DeformableConvLSTM(nn.Module):
         return [self.join(torch.cat(pair, 1)) for pair in zip(forwards, backwards[::-1], strict=True)]
 
     def _run(self, features: list[Tensor]) -> list[Tensor]:
-        hidden = memory = torch.zeros_like(features[0])
+        hidden: Tensor | None = None
+        memory: Tensor | None = None
         out = []
         for seen in features:
             hidden, memory = self.step(seen, self.hidden(seen, hidden), self.memory(seen, memory))
