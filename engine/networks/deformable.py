@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 STRIP = 1 << 19
 """Numbers that are read at a time on a CPU: 2 MB in single precision stay in the cache until they are mixed."""
 
