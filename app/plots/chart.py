@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.plots.axes import BOTTOM, LEFT, Axis, draw_axes, place
 from app.plots.plot import ROW, Plot
+from app.plots.strokes import stroke
 from app.plots.styles import LineStyle, draw_marker
 
 MARKER_ROOM = 26.0
@@ -160,10 +161,9 @@ class Chart(Plot):
         points = [None if v is None else place(frame, x, y, (u, v)) for u, v in zip(series.x, series.y, strict=True)]
         pen = series.style.pen(series.width, cosmetic=False)
         pen.setColor(colour)
-        painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for run in runs(points):
-            painter.drawPolyline(QPolygonF(run))
+            stroke(painter, pen, run)
         if series.marker:
             painter.setPen(QPen(colour, 1.4))
             painter.setBrush(QColor(self.theme.panel))

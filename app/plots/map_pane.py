@@ -24,10 +24,11 @@ from engine.radar.grid import Grid
 
 WHEEL_STEP = 1.0015
 WIDEST, WIDEST_WITH_SECONDS = "00:00 UTC  +0000 min", "00:00:00 UTC  +000.0 min"
-NARROW, TIGHT = 400, 300
-"""Widths in pixels below which titles get shorter words, and below which the valid time goes too: the time axis and
-the status bar have it."""
+TIGHT = 300
+"""Width in pixels below which the valid time goes: the time axis and the status bar have it."""
 SHORTER = (("PREDICTED", "PRED."), ("DIFFERENCE", "DIFF."), (" − observed", ""))
+SHORTEST = (("PRED. ", ""), ("DIFF. ", "Δ "))
+"""Words that are cut one after the other until the title fits."""
 TITLE_GAPS = 28
 """Pixels around and between the two titles."""
 STILL = 4
@@ -316,17 +317,16 @@ class MapPane(QWidget):
     def _fit_titles(self) -> None:
         """In a narrow pane words are cut before the forecaster's name and the lead time are."""
         left, right = self._titles
-        if self.width() < NARROW:
-            for word, short in SHORTER:
-                left = left.replace(word, short)
         tight = self.width() < TIGHT
-        room = self.width() - self._right.sizeHint().width() - TITLE_GAPS
-        if tight or self._left.fontMetrics().horizontalAdvance(left) > room:
-            left = left.replace("PRED. ", "").replace("DIFF. ", "Δ ")
-        self._left.setText(left)
         if len(right) > len(self._widest):
             self._widest = WIDEST_WITH_SECONDS
         self._right.reserve("+000 min" if tight else self._widest)
+        room = self.width() - self._right.sizeHint().width() - TITLE_GAPS
+        for word, short in (*SHORTER, *SHORTEST):
+            if self._left.fontMetrics().horizontalAdvance(left) <= room:
+                break
+            left = left.replace(word, short)
+        self._left.setText(left)
         self._right.setText(right.split("  ")[-1] if tight else right)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

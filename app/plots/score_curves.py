@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.plots.axes import BOTTOM, LEFT, Axis, draw_axes, lead_axis, place, short, upper_end
 from app.plots.chart import alone, runs
 from app.plots.plot import ROW, Plot
+from app.plots.strokes import stroke
 from app.plots.styles import LineStyle, ModelStyles, draw_marker, threshold_style
 from app.theme import small_font
 
@@ -162,9 +163,8 @@ class ScoreCurves(Plot):
         numbers = [_number(value) for value in values[: len(self._leads)]]
         points = [None if v is None else place(self._frame, x, y, (lead, v))
                   for lead, v in zip(self._leads, numbers, strict=False)]
-        painter.setPen(style.pen(1.6, cosmetic=False))
         for run in runs(points):
-            painter.drawPolyline(QPolygonF(run))
+            stroke(painter, style.pen(1.6, cosmetic=False), run)
         painter.setPen(QPen(QColor(style.colour), 1.4))
         painter.setBrush(QColor(self.theme.panel))
         every = max(1, len(points) // 10)

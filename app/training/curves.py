@@ -14,6 +14,8 @@ from engine.jobs.training_look import Curve, RunView, Validation
 PERSISTENCE = "persistence"
 LOG_RANGE = 8.0
 """Losses that differ by more than this factor get a logarithmic axis."""
+MOST_VALIDATIONS = 60
+"""Points of a curve of validations: more would lie closer than its markers."""
 DASHED: tuple[float, ...] = (4, 3)
 
 
@@ -30,7 +32,7 @@ def loss(runs: Sequence[RunView], styles: ModelStyles) -> Content:
     for run in runs:
         style, marker = styles.of(title(run)).line, styles.of(title(run)).marker
         series.append(_series(title(run), run.curves.get("loss"), style, "loss"))
-        points = [(v.step, v.loss) for v in run.validations]
+        points = [(v.step, v.loss) for v in drawn(run.validations)]
         if points:
             texts = tuple(f"{title(run)}, step {s:,}\nvalidation loss {v:.4g}" for s, v in points)
             series.append(Series((title(run),), tuple(float(s) for s, _ in points), tuple(v for _, v in points),
@@ -69,12 +71,21 @@ def _scores(run: RunView, threshold: float, style: LineStyle, marker: str) -> li
     found = []
     own = next((name for v in run.validations for name in v.scores if name != PERSISTENCE), "")
     for name, line, mark in ((own, style, marker), (PERSISTENCE, _dashed(style), "x")):
-        points = [(v.step, value) for v in run.validations if (value := _csi(v, name, threshold)) is not None]
+        points = [(v.step, value) for v in drawn(run.validations) if (value := _csi(v, name, threshold)) is not None]
         if points:
             texts = tuple(f"{title(run)}, step {s:,}\n{name} CSI ≥ {threshold:g}: {v:.3f}" for s, v in points)
             found.append(Series((title(run), threshold), tuple(float(s) for s, _ in points),
                                 tuple(v for _, v in points), line, mark, texts, sparse=True))
     return found
+
+
+def drawn(validations: Sequence[Validation]) -> Sequence[Validation]:
+    """At most MOST_VALIDATIONS: of each stretch the best so far, or the last one where none is."""
+    if len(validations) <= MOST_VALIDATIONS:
+        return validations
+    each = -(-len(validations) // MOST_VALIDATIONS)
+    stretches = [validations[first:first + each] for first in range(0, len(validations), each)]
+    return [next((one for one in reversed(stretch) if one.better), stretch[-1]) for stretch in stretches]
 
 
 def _csi(found: Validation, name: str, threshold: float) -> float | None:
