@@ -1,4 +1,4 @@
-"""What the window does about regions: the file dialog, ticks of the menu, titles of the panels that hold scores."""
+"""What the window does about regions: the file dialog, ticks of the menu, its panel."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
-from app.panels import PANELS
-from app.region_shapes import title
 from engine.radar.region import POLYGON, RECTANGLE
 
 if TYPE_CHECKING:
     from app.panels.region import RegionPanel
     from app.window import MainWindow
-
-SCORED = frozenset({"scores", "performance", "fractions", "spectrum", "contingency", "score-table"})
-"""Panels whose title says what is scored."""
 
 
 class RegionDesk(QObject):
@@ -26,15 +21,10 @@ class RegionDesk(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        session, regions = window.session, window.regions
+        regions = window.regions
         regions.failed.connect(window.show_problem)
         regions.drawing_changed.connect(self._tick)
-        session.region_changed.connect(self._name_panels)
-        session.archive_changed.connect(self._name_panels)
-        for key in SCORED & window.docks.keys():
-            window.docks[key].visibilityChanged.connect(self._name_panels)
         self.panel.use(regions, window.actions_by_key)
-        self._name_panels()
 
     @property
     def panel(self) -> RegionPanel:
@@ -61,15 +51,3 @@ class RegionDesk(QObject):
             actions[key].blockSignals(False)
         if kind and self._window.measure.active:
             actions["measure"].setChecked(False)
-
-    def _name_panels(self) -> None:
-        """Only the panels in front are named by the region: the titles of those behind are tabs, which must stay
-        short."""
-        session = self._window.session
-        grid = session.sequence.grid if session.sequence else None
-        for row in PANELS:
-            if row.key in SCORED:
-                dock = self._window.docks[row.key]
-                in_front = dock.isVisible() and not dock.visibleRegion().isEmpty()
-                named = session.region is not None and (in_front)
-                dock.setWindowTitle(f"{row.title}: {title(session.region, grid)}" if named else row.title)

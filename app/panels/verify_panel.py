@@ -12,7 +12,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from app import wording
+from app import region_shapes, wording
 from app.context import Context
 from app.own_keys import OwnKeys
 from app.panels.flow import FlowRow
@@ -180,9 +180,16 @@ class VerifyPanel(QWidget):
     # -- the note
 
     def _show_note(self) -> None:
-        text = self._said or self.status()
+        text = self._said or "   ".join(filter(None, (self._scored(), self.status())))
         self.note.setText(text)
         self.note.setVisible(bool(text))
+
+    def _scored(self) -> str:
+        """Of which part of the map the values are; empty for the whole of it."""
+        session = self.session
+        if session.region is None or session.sequence is None:
+            return ""
+        return f"Region: {region_shapes.title(session.region, session.sequence.grid)}."
 
     def status(self) -> str:
         """What lacks, in a sentence."""
