@@ -163,12 +163,14 @@ class Guided:
         """The clean field moved until its blur is nearer to the target, and the gradient for it there."""
         strength, blur = self.strength(scale, kernel)[:, None, None, None], Transformed(self.weights(kernel), clean)
 
-        def slope() -> Tensor:
-            return blur.back((blur(clean) - target) * self.known**2) / self.elements
+        def slope(at: Tensor) -> Tensor:
+            return blur.back((blur(at) - target) * self.known**2) / self.elements
 
-        for _ in range(self.settings.field_updates):
-            clean = (clean - strength * slope()).clamp(-1.0, 1.0)
-        return clean, slope()
+        ahead = clean
+        for number in range(self.settings.field_updates):  # Nesterov's momentum: few updates reach as far as many
+            before, clean = clean, (ahead - strength * slope(ahead)).clamp(-1.0, 1.0)
+            ahead = clean + number / (number + 3) * (clean - before)
+        return clean, slope(clean)
 
     def _updated(self, kernel: Tensor, clean: Tensor, target: Tensor, gradient: Tensor | None, step: int) -> Tensor:
         """gradient: at ``kernel``, if it is there. Several updates of a step cost next to nothing: the distance is a

@@ -92,7 +92,7 @@ class PostCast(Weighted):
 
 class PostCastSmall(PostCast):
     """Fewer steps; in each the clean field is led to the blurry one until it fits, and the kernel follows a hundred
-    times as fast and four times: at the paper's rate its shape hardly leaves the start, in however many steps. The
+    times as fast and twenty times: at the paper's rate its shape hardly leaves the start, in however many steps. The
     kernel starts with a sum that keeps the total. matched: the result's ranks take the values of the last observation
     (:class:`engine.deblurrers.yardsticks.ProbabilityMatching`), since what the small network draws is too strong in
     places."""
@@ -111,8 +111,8 @@ class PostCastSmall(PostCast):
     def sampling(self) -> Settings:
         from engine.deblurrers.guidance import Settings
 
-        return self.settings or Settings(steps=SMALL_STEPS, led="clean", field_updates=5, kernel_mean=1.0,
-                                         kernel_rate=2e-2, kernel_updates=4)
+        return self.settings or Settings(steps=SMALL_STEPS, led="clean", field_updates=8, kernel_mean=1.0,
+                                         kernel_rate=2e-2, kernel_updates=20)
 
 
 def matched(rain_rate: Field, known: NDArray[np.bool_], observation: Observation) -> Field:

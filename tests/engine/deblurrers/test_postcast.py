@@ -403,7 +403,7 @@ def test_final_options() -> None:
             paper.kernel_side, paper.kernel_mean, paper.kernel_rate, paper.noised) == (
         0, 1.0, "auto", "updated", "mean", 3500.0, 9, 0.6, 2e-4, False)
     assert (paper.led, paper.field_updates, paper.kernel_updates) == ("mean", 1, 1)
-    assert (small.steps, small.led, small.field_updates, small.kernel_updates) == (25, "clean", 5, 4)
+    assert (small.steps, small.led, small.field_updates, small.kernel_updates) == (25, "clean", 8, 20)
     assert (small.kernel_mean, small.kernel_rate) == (1.0, 2e-2)
     assert ZOO["postcast-paper"].configuration.options == {"channels_in": 3, "channels_out": 6}
     assert (PostCast(Path("none")).at_once("cpu"), PostCast(Path("none")).at_once("cuda")) == (1, 0)
