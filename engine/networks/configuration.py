@@ -116,7 +116,8 @@ def _sequence_deblurrer(wish: Configuration) -> nn.Module:
 def _encoder_forecaster(wish: Configuration) -> nn.Module:
     from engine.networks import encoder_forecaster as wiring
 
-    ladder = {"moving-mnist": wiring.MOVING_MNIST, "hko7": wiring.HKO7}[wish.topology]
+    ladder = {"moving-mnist": wiring.MOVING_MNIST, "hko7": wiring.HKO7, "brief": wiring.BRIEF}[wish.topology]
+    ladder = ladder.of_width(wish.hidden) if wish.hidden else ladder
     cell = cell_class(wish.cell)
 
     def make(level: int, inputs: int, hidden: int, place: Place) -> nn.Module:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -49,6 +49,10 @@ class Ladder:
         """Rows and columns of the frames must be multiples of this."""
         return self.enter.stride * math.prod(down.stride for down in self.downs)
 
+    def of_width(self, finest: int) -> Ladder:
+        """The same ladder with so many channels at its finest level, and the others in proportion."""
+        return replace(self, hidden=tuple(width * finest // self.hidden[0] for width in self.hidden))
+
 
 MOVING_MNIST = Ladder(hidden=(64, 96, 96), first=16, enter=Window(3, 1, 1), downs=(Window(3, 2, 1),) * 2,
                       ups=(Window(4, 2, 1),) * 2, leave=Window(3, 1, 1))
@@ -57,6 +61,10 @@ MOVING_MNIST = Ladder(hidden=(64, 96, 96), first=16, enter=Window(3, 1, 1), down
 HKO7 = Ladder(hidden=(64, 192, 192), first=8, enter=Window(7, 5, 1), downs=(Window(5, 3, 1), Window(3, 2, 1)),
               ups=(Window(5, 3, 1), Window(4, 2, 1)), leave=Window(7, 5, 1))
 """Tables 15 and 16, likewise."""
+
+BRIEF = Ladder(hidden=(32, 64, 64), first=16, enter=Window(4, 2, 1), downs=(Window(3, 2, 1),) * 2,
+               ups=(Window(4, 2, 1),) * 2, leave=Window(4, 2, 1))
+"""Our own, for small networks: pixels of 2 km halved once, then levels of 4, 8 and 16 km."""
 
 
 class EncoderForecaster(nn.Module):

@@ -18,15 +18,17 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class ModelPart:
-    """name: of the zoo. The rest changes its configuration: hidden channels, input and forecast frames it is built
-    for, options of its cell or architecture. start_from: a weight file to begin with. freeze: beginnings of the names
-    of parameters that are not trained."""
+    """name: of the zoo. The rest changes its configuration: topology, hidden channels, input and forecast frames it is
+    built for, options of its cell, of each level's cell or of its architecture. start_from: a weight file to begin
+    with. freeze: beginnings of the names of parameters that are not trained."""
 
     name: str
+    topology: str = ""
     hidden: int = 0
     inputs: int = 0
     leads: int = 0
     cell_options: dict[str, Any] = field(default_factory=dict)
+    levels: tuple[dict[str, Any], ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     start_from: str = ""
     freeze: tuple[str, ...] = ()

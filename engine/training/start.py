@@ -22,7 +22,7 @@ from engine.training.ground import Ground
 from engine.training.loop import Training
 from engine.training.moving_mnist import MovingMNIST, digits_for
 from engine.training.preparation import preparation
-from engine.training.recipe import DiscriminatorPart, ModelPart, Recipe
+from engine.training.recipe import DiscriminatorPart, ModelPart, Recipe, read_recipe
 from engine.training.sampling import Order, rain_chances, report
 from engine.training.share import check
 from engine.training.source import PackSource, Source, open_packs, rain_shares
@@ -38,7 +38,8 @@ def configuration(wish: ModelPart) -> Configuration:
     if wish.name not in known:
         raise WrongUsage(f"There is no network called '{wish.name}' to train. Known: {', '.join(known)}.")
     base = known[wish.name].configuration
-    return replace(base, hidden=wish.hidden or base.hidden, inputs=wish.inputs or base.inputs,
+    return replace(base, topology=wish.topology or base.topology, hidden=wish.hidden or base.hidden,
+                   levels=wish.levels or base.levels, inputs=wish.inputs or base.inputs,
                    leads=wish.leads or base.leads, cell_options={**base.cell_options, **wish.cell_options},
                    options={**base.options, **wish.options})
 
@@ -179,7 +180,7 @@ def claim(folder: Path, recipe: Recipe, *, resume: bool, writes: bool = True) ->
     elif not folder.is_dir():
         raise NotEnoughInput(f"There is no checkpoint to go on from: there is no folder {folder}.",
                              advice="Start without --resume.")
-    elif file.is_file() and _essence(json.loads(file.read_text(encoding="utf-8"))) != _essence(asdict(recipe)):
+    elif file.is_file() and _essence(asdict(read_recipe(file))) != _essence(asdict(recipe)):
         raise WrongUsage(f"{folder} holds a run of another recipe.", advice="Name another folder.")
 
 
