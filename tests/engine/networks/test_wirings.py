@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.networks.cell import Place
 from engine.networks.configuration import CELLS, build, cell_class
-from engine.networks.encoder_forecaster import HKO7, MOVING_MNIST, EncoderForecaster, filtered
+from engine.networks.encoder_forecaster import BRIEF, HKO7, MOVING_MNIST, EncoderForecaster, filtered
 from engine.networks.flops import multiply_accumulates
 from engine.networks.recurrent import Recurrent
 from engine.networks.topologies import TOPOLOGIES
@@ -20,9 +20,9 @@ from engine.networks.zoo import ZOO
 HIDDEN = 8
 OPTIONS: dict[str, dict[str, Any]] = {"preciplstm": {"window": 4}, "trajgru": {"links": 2, "structure": (4, 3)}}
 LADDERS = {"moving-mnist": replace(MOVING_MNIST, hidden=(8, 12, 12), first=4),
-           "hko7": replace(HKO7, hidden=(8, 12, 16), first=4)}
+           "hko7": replace(HKO7, hidden=(8, 12, 16), first=4), "brief": replace(BRIEF.of_width(8), first=4)}
 GRIDS = {"stacked": (8, 12), "multi-scale": (16, 24), "deblurring": (16, 24), "moving-mnist": (16, 24),
-         "hko7": (60, 120)}
+         "hko7": (60, 120), "brief": (16, 24)}
 WIRINGS = [(cell, topology) for topology in TOPOLOGIES for cell in CELLS if cell != "convgru"] \
     + [("convgru", "multi-scale")] + [(cell, ladder) for ladder in LADDERS for cell in CELLS]
 

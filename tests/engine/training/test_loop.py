@@ -250,6 +250,14 @@ def test_a_folder_belongs_to_one_run(pack: Path, tmp_path: Path) -> None:
         training(recipe(pack), tmp_path / "other", resume=True)
 
 
+def test_a_run_from_before_a_key_existed_goes_on(pack: Path, tmp_path: Path) -> None:
+    trained(recipe(pack, run={"steps": 2}), tmp_path)
+    kept = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
+    del kept["model"]["topology"], kept["data"]["fixed_files"]
+    (tmp_path / "recipe.json").write_text(json.dumps(kept), encoding="utf-8")
+    assert training(recipe(pack, run={"steps": 3}), tmp_path, resume=True).progress.step == 2
+
+
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
     torch.save({"format": checkpoint.FORMAT, "step": 1, "network": nn.Linear(1, 1)}, checkpoint.step_file(tmp_path, 1))
     with pytest.raises(NotEnoughInput):

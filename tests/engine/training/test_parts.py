@@ -14,6 +14,7 @@ from torch import nn
 
 from engine.errors import NotEnoughInput, UnreadableInput, WrongUsage
 from engine.networks.configuration import Configuration, build
+from engine.networks.encoder_forecaster import EncoderForecaster
 from engine.radar.scaling import code_of_dbz, unit_pixel
 from engine.radar.units import ZR
 from engine.training import moving_mnist
@@ -22,7 +23,7 @@ from engine.training.moving_mnist import Motion, MovingMNIST, digits_for, drawn_
 from engine.training.optimisers import AdamHD, Average, clipped, learning_rate, optimiser
 from engine.training.packs import Pack
 from engine.training.preparation import PREPARATIONS, Example, Sample, Teaching, UnitPixels, preparation, resized
-from engine.training.recipe import AugmentPart, DataPart, OptimiserPart
+from engine.training.recipe import AugmentPart, DataPart, ModelPart, OptimiserPart, Recipe, RunPart
 from engine.training.sampling import Order, rain_chances, report, sample_draw
 from engine.training.source import PackSource, code_of_rain, open_packs, piece
 from engine.training.start import data, fresh_network
@@ -284,6 +285,15 @@ def test_networks_start_from_the_seed_alone() -> None:
                      strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert not all(torch.equal(a, c) for a, _, c in pairs)
+
+
+def test_a_recipe_narrows_an_encoder_forecaster() -> None:
+    wish = ModelPart("convgru", topology="brief", hidden=16, levels=({"kernel": 3}, {"kernel": 3}, {"kernel": 3}))
+    network = fresh_network(Recipe(wish, run=RunPart(steps=1)))
+    assert isinstance(network, EncoderForecaster)
+    assert network.ladder.hidden == (16, 32, 32)
+    assert network.grid_multiple == 8
+    assert network(torch.rand(1, 2, 1, 16, 24), 3).shape == (1, 3, 1, 16, 24)
 
 
 def test_scores_by_hand() -> None:
