@@ -133,6 +133,8 @@ ACTIONS: tuple[ActionRow, ...] = (
     ActionRow("learn", "&Learn from new frames", "learning.set_on", "Live", (),
               "The chosen network learns from each new segment of the open archive; its weight file stays as it is",
               checkable=True),
+    ActionRow("learn-keep", "&Keep what was learnt…", "keeping.keep", "Live", (),
+              "Save it as a weight file of its own; the weights that forecasts begin with stay as they are"),
     ActionRow("learn-reset", "Forget what was &learnt", "learning.reset", "Live", (),
               "Forecasts use the weights of the file again"),
 

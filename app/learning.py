@@ -4,6 +4,7 @@ background; forecasts use what it has learnt and say so. It stays in memory; ano
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -35,16 +36,30 @@ class Learnt:
 NOTHING = Learnt()
 
 
+@dataclass(frozen=True, eq=False)
+class Keepable:
+    """What a network has learnt, and from what. until: the newest frame of it."""
+
+    forecaster: str
+    learner: Learner
+    learnt: Learnt
+    archive: str
+    until: datetime
+
+
 class Learning(QObject):
-    """changed: switched on or off, a step was taken, or another forecaster is chosen. busy: whether it learns now."""
+    """changed: switched on or off, a step was taken, or another forecaster is chosen. left: what had been learnt and
+    not been saved when another archive or other weights came. busy: whether it learns now."""
 
     changed = Signal()
+    left = Signal(object)
 
     def __init__(self, session: Session, bridge: EngineBridge, settings: Settings,
                  parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._bridge, self._settings = session, bridge, settings
         self._learnt: dict[str, Learnt] = {}
+        self._unsaved: dict[str, Keepable] = {}
         self._job = 0
         self._again = False
         session.archive_changed.connect(self._new_archive)
@@ -76,13 +91,29 @@ class Learning(QObject):
         self._bridge.cancel(self._job)
         self._job, self._again = 0, False
         self._learnt.clear()
+        self._unsaved.clear()
         self.look()
         self.changed.emit()
 
     def forget(self, forecaster: str) -> None:
         """Its weight file is another one now."""
         if forecaster in self._learnt:
-            self.reset()
+            self._leave()
+
+    def unsaved(self) -> tuple[Keepable, ...]:
+        """What is in memory only."""
+        return tuple(self._unsaved.values())
+
+    def mark_saved(self, one: Keepable) -> None:
+        if self._unsaved.get(one.forecaster) is one:
+            del self._unsaved[one.forecaster]
+            self.changed.emit()
+
+    def _leave(self) -> None:
+        left = self.unsaved()
+        self.reset()
+        if left:
+            self.left.emit(left)
 
     def look(self) -> None:
         """Learns if there is something new for the chosen forecaster."""
@@ -114,7 +145,17 @@ class Learning(QObject):
                                                                                      else wait)
 
     def _new_archive(self) -> None:
-        self.reset()
+        self._leave()
+
+    def _keep_in_mind(self, forecaster: str, learnt: Learnt) -> None:
+        """That there is something new to save, if the last step was kept."""
+        sequence = self._session.sequence
+        if learnt.network is None or learnt.network is self.of(forecaster).network:
+            return
+        assert learnt.learner is not None
+        assert sequence is not None
+        self._unsaved[forecaster] = Keepable(forecaster, learnt.learner, learnt, sequence.name,
+                                             learnt.learner.newest or sequence.times[-1])
 
     def _on_event(self, job: int, event: Event) -> None:
         from engine.jobs.learn import Learned
@@ -122,8 +163,9 @@ class Learning(QObject):
         if job != self._job:
             return
         if isinstance(event, Learned):
-            self._learnt[event.forecaster] = Learnt(event.learner, event.network, event.learned, event.rolled_back,
-                                                    event.waiting, event.note)
+            learnt = Learnt(event.learner, event.network, event.learned, event.rolled_back, event.waiting, event.note)
+            self._keep_in_mind(event.forecaster, learnt)
+            self._learnt[event.forecaster] = learnt
             self.changed.emit()
         elif isinstance(event, TERMINAL):
             self._job = 0

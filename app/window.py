@@ -22,6 +22,7 @@ from app.dialogs.message_bar import MessageBar
 from app.following import Following
 from app.gaps import Gaps
 from app.icons import icon
+from app.keeping import Keeping
 from app.learning import Learning
 from app.live import LiveForecasts
 from app.measure import Measure
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
 LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 305, 110
+TITLES, MOST = 22, 0.65
+"""Pixels of height that a dock's title takes, and the share of a side that its lower dock takes at most."""
 UNSCROLLED = ("timeline", "log")
 """Panels that are content with any height."""
 AROUND = 100
@@ -87,6 +90,7 @@ class MainWindow(QMainWindow):
         self.learning = Learning(self.session, self.bridge, settings, self)
         self.session.forecasting.use_learning(self.learning)
         self.training = TrainingRuns(self.bridge, self)
+        self.keeping = Keeping(self)
         self.closing = Closing(self, self.training, settings)
         self.opening, self.dialogs, self.view = Opening(self), DialogDesk(self), ViewDesk(self)
         self.message_bar = MessageBar()
@@ -158,9 +162,10 @@ class MainWindow(QMainWindow):
         sides = (Qt.Orientation.Horizontal, Qt.Orientation.Vertical)
         self.resizeDocks([self.docks["archive"], self.docks["scores"]], [LEFT_WIDTH, RIGHT_WIDTH], sides[0])
         room = self.height() - TIME_HEIGHT - AROUND  # docks that want more than there is make the window larger
-        for upper, lower, share in (("archive", "run", 0.47), ("scores", "thresholds", 0.7)):
-            sizes = [round(room * share), room - round(room * share)]
-            self.resizeDocks([self.docks[upper], self.docks[lower]], sizes, sides[1])
+        for upper, lower, share in (("archive", "run", 0.53), ("scores", "thresholds", 0.3)):
+            least = self.panels[lower].minimumSizeHint().height() + TITLES
+            high = min(max(round(room * share), least), round(room * MOST))
+            self.resizeDocks([self.docks[upper], self.docks[lower]], [room - high, high], sides[1])
         self.resizeDocks([self.docks["timeline"]], [TIME_HEIGHT], sides[1])
 
     def _build_menus(self) -> None:
@@ -334,9 +339,9 @@ class MainWindow(QMainWindow):
     # -- the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stops the loop, cancels and joins the engine, saves what is remembered; runs that train may be asked about
-        before."""
-        if not self.closing.may_close():
+        """Stops the loop, cancels and joins the engine, saves what is remembered; what was learnt and runs that
+        train may be asked about before."""
+        if not (self.keeping.may_close() and self.closing.may_close()):
             event.ignore()
             return
         self.training.stop()

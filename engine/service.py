@@ -2,8 +2,9 @@
 
 Work is done in lanes. The device lane is the engine thread proper, which runs forecasts. Lighter lanes keep the window
 fed while it works: files (scan, export), display (decode, colour, contour), scores (what takes longer than a picture
-may wait) and runs (training processes are looked at). In the lane learning a copy of a network learns from new frames,
-on the same device and with nothing shared. Each lane is one thread with one queue, so jobs of a lane never overlap.
+may wait), runs (training processes are looked at) and packs (archives are cut for training, which takes minutes that no
+archive should wait to be opened). In the lane learning a copy of a network learns from new frames, on the same device
+and with nothing shared. Each lane is one thread with one queue, so jobs of a lane never overlap.
 
 Requests and events can be pickled and the only callback is ``deliver``; the same interface can therefore stand
 in front of a child process.
@@ -29,7 +30,7 @@ from engine.jobs.scope import Scope
 log = logging.getLogger(__name__)
 
 DEFAULT_LANE = "device"
-LANES = (DEFAULT_LANE, "files", "display", "scores", "runs", "learning")
+LANES = (DEFAULT_LANE, "files", "display", "scores", "runs", "learning", "packs")
 JOIN_SECONDS = 5.0
 
 

@@ -24,8 +24,8 @@ NARROWEST = 70.0
 """Pixels that the curves need; with less beside them the numbers are left to the mouse."""
 LOW = 160
 """Height below which the lead times stand under the curves without the word for them."""
-LEAST_ROW = 13.0
-LEAST_HEIGHT = 116
+LEAST_ROW = 12.0
+LEAST_HEIGHT = 104
 
 
 class ScoreCurves(Plot):
@@ -104,7 +104,7 @@ class ScoreCurves(Plot):
         """Rows of numbers and names never lie over each other."""
         names = self._names(QFontMetricsF(small_font(self.font())), self.size())
         rows = 1 + max((row for _, row, _ in names), default=-1)
-        needed = TOP + self._rows * LEAST_ROW + rows * ROW + 6
+        needed = TOP + self._rows * LEAST_ROW + rows * ROW + 4
         self.setMinimumHeight(max(LEAST_HEIGHT, math.ceil(needed)))
 
     # -- what is drawn
@@ -140,7 +140,7 @@ class ScoreCurves(Plot):
         metrics, x, y = QFontMetricsF(painter.font()), lead_axis(self._leads), self._axis()
         names = self._names(metrics, size)
         rows = 1 + max((row for _, row, _ in names), default=-1)
-        self._row = min(ROW, max(LEAST_ROW, (size.height() - TOP - 6 - rows * ROW) / self._rows))
+        self._row = min(ROW, max(LEAST_ROW, (size.height() - TOP - 4 - rows * ROW) / self._rows))
         low = size.height() < LOW
         below = (BOTTOM - 14 if low else BOTTOM) + 2 + rows * ROW
         self._frame = frame = QRectF(LEFT, TOP, max(size.width() - LEFT - 14 - table, 60),
