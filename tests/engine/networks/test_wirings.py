@@ -22,7 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"preciplstm": {"window": 4}, "trajgru": {"
 LADDERS = {"moving-mnist": replace(MOVING_MNIST, hidden=(8, 12, 12), first=4),
            "hko7": replace(HKO7, hidden=(8, 12, 16), first=4), "brief": replace(BRIEF.of_width(8), first=4)}
 GRIDS = {"stacked": (8, 12), "multi-scale": (16, 24), "deblurring": (16, 24), "moving-mnist": (16, 24),
-         "hko7": (60, 120), "brief": (16, 24)}
+         "hko7": (60, 120), "brief": (32, 48)}
 WIRINGS = [(cell, topology) for topology in TOPOLOGIES for cell in CELLS if cell != "convgru"] \
     + [("convgru", "multi-scale")] + [(cell, ladder) for ladder in LADDERS for cell in CELLS]
 
