@@ -36,12 +36,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Network:
-    """name: of the weight file. recipes: one after the other, each beginning with the weights of the one before."""
+    """name: of the weight file. recipes: one after the other, each beginning with the weights of the one before, the
+    first with those of the network ``begins`` where one is named."""
 
     name: str
     packs: tuple[Cut, ...]
     recipes: tuple[str, ...]
-    checkpoint: str = "best"
+    checkpoint: str = "last"
+    begins: str = ""
 
 
 def _cuts(prefix: str, common: str, coarse: str = "", every: int = 1) -> tuple[Cut, ...]:
@@ -61,11 +63,48 @@ MOVING = (*_cuts("moving", f"{_PARCELS} --tile 208 --stride 3 --least-rain 0.02"
 """Of 1 and of 2 km, so that one network serves both."""
 PLAIN = _cuts("plain", "--length 15 --tile 128 --stride 2 --least-rain 0.02 --most-missing 0.5", "--pixel-km 1.6", 2)
 """2 km in 5 minutes and 1.6 km in 4: storms move as many pixels a step."""
+_FINE = "--length 3 --tile 128 --stride 3 --threshold 0.3 --least-rain 0.2 --most-missing 0.3"
+FINE = (Cut("fine-fmi16", FMI16, "0.8,0.2,0", _FINE), Cut("fine-fmi17", FMI17, TRAIN, _FINE),
+        Cut("fine-knmi", KNMI, LATE, _FINE), Cut("fine-mrms-val", MRMS, VALIDATE, f"{_FINE} --crop={HELD_OUT}", 3),
+        *(Cut(f"fine-mrms-{part}{first}", MRMS, TRAIN, f"{_FINE} --crop={box}", 3, first)
+          for part, box, firsts in (("w", WEST, 3), ("n", NORTH, 3), ("s", SOUTH, 2)) for first in range(firsts)))
+"""Three frames; MRMS's are 6 minutes apart."""
+
+
+def _pairs(name: str, archive: str, split: str, *wishes: str) -> Cut:
+    return Cut(f"pair-{name}", archive, split, " ".join(("--length 2 --tile 128", *wishes)))
+
+
+def _frames() -> Iterator[Cut]:
+    """Pairs of frames, of which single ones are drawn; of 2 and of 1 km."""
+    for name, archive in (("fmi16", FMI16), ("fmi17", FMI17)):
+        yield _pairs(f"{name}-2", archive, TRAIN, "--stride 4 --least-rain 0.03 --most-missing 0.3 --pixel-km 2")
+        yield _pairs(f"{name}-1", archive, TRAIN, "--stride 8 --least-rain 0.05 --most-missing 0.2")
+    yield _pairs("knmi-2", KNMI, LATE, "--stride 2 --least-rain 0.03 --most-missing 0.5 --pixel-km 2")
+    yield _pairs("knmi-1", KNMI, LATE, "--stride 4 --least-rain 0.05 --most-missing 0.3")
+    for part, box, split, missing in (("w", WEST, TRAIN, 0.3), ("s", SOUTH, TRAIN, 0.4), ("n", NORTH, TRAIN, 0.4),
+                                      ("val", HELD_OUT, VALIDATE, 0.4)):
+        yield _pairs(f"mrms-{part}-2", MRMS, split, f"--crop={box} --stride 4 --least-rain 0.02",
+                     f"--most-missing {missing} --pixel-km 2")
+    for part, box in (("w", WEST), ("s", SOUTH)):
+        yield _pairs(f"mrms-{part}-1", MRMS, TRAIN, f"--crop={box} --stride 12 --least-rain 0.04 --most-missing 0.3")
+
+
 NETWORKS = (
-    Network("lagrangian-unet", MOVING, ("lagrangian-unet", "lagrangian-unet-finish"), "last"),
-    Network("ms-convlstm", PLAIN, ("ms-convlstm-small", "ms-convlstm-small-finish"), "last"),
-    Network("ms-predrnn", PLAIN, ("ms-predrnn-small",), "last"),
-    Network("simvp", PLAIN, ("simvp-small",), "last"),
+    Network("lagrangian-unet", MOVING, ("lagrangian-unet", "lagrangian-unet-finish", "lagrangian-unet-last")),
+    Network("ms-convlstm", PLAIN, ("ms-convlstm-small", "ms-convlstm-small-finish", "ms-convlstm-small-last")),
+    Network("ms-predrnn", PLAIN, ("ms-predrnn-small",)),
+    Network("simvp", PLAIN, ("simvp-small",)),
+    Network("convgru", PLAIN, ("convgru-small",)),
+    Network("trajgru", PLAIN, ("trajgru-small",)),
+    Network("ms-motionrnn", PLAIN, ("ms-motionrnn-small",)),
+    Network("db-convlstm", PLAIN, ("db-convlstm-small",), begins="ms-convlstm"),
+    Network("db-predrnn", PLAIN, ("db-predrnn-small",), begins="ms-predrnn"),
+    Network("postcast", tuple(_frames()), ("postcast",)),
+    Network("unet-small", FINE, ("unet-small",), "best"),
+    Network("unet3d-small", FINE, ("unet3d-small",), "best"),
+    Network("zsm-small", FINE, ("zsm-small", "zsm-small-finish", "zsm-small-last"), "best"),
+    Network("fc-zsm-s-small", FINE, ("fc-zsm-s-small-finish",), "best", begins="zsm-small"),
 )
 
 
@@ -87,7 +126,7 @@ def cut(wish: Cut, data: Path, folder: Path) -> Path:
 def trained(network: Network, packs: Sequence[Path], folder: Path) -> Path:
     """The weight file, made where it is not there."""
     target = folder / f"{network.name}.safetensors"
-    before: list[object] = []
+    before: list[object] = ["--start-from", folder / f"{network.begins}.safetensors"] if network.begins else []
     for recipe in () if target.is_file() else network.recipes:
         run = folder / recipe
         asked = ["--resume"] if run.is_dir() else before + [word for pack in packs for word in ("--pack", pack)]
@@ -99,10 +138,10 @@ def trained(network: Network, packs: Sequence[Path], folder: Path) -> Path:
 
 
 def made(data: Path, folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yields each weight file once it is there."""
+    """Yields each weight file once it is there; what one begins with comes before it."""
     folder.mkdir(parents=True, exist_ok=True)
     for network in NETWORKS:
-        if not names or network.name in names:
+        if not names or network.name in names or any(n.begins == network.name for n in NETWORKS if n.name in names):
             yield trained(network, [cut(wish, data, folder) for wish in network.packs], folder)
 
 
