@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -23,6 +24,7 @@ from app.context import Context
 from app.dialogs.note import Note
 from app.own_keys import OwnKeys
 from app.settings import DEVICES
+from app.training.pack_form import PackForm, why_not
 from app.training.runs import TrainingRuns
 from engine.errors import StormdeckError
 from engine.jobs.events import Event, Failed
@@ -49,7 +51,9 @@ class StartForm(QDialog):
         self.about = Note("", theme.faint_text)
         self.packs = QListWidget()
         self.add_pack = QPushButton("Add…")
+        self.cut_pack = QPushButton("Cut…")
         self.remove_pack = QPushButton("Remove")
+        self.packs_note = Note("", theme.faint_text)
         self.folder = QLineEdit()
         self.choose_folder = QPushButton("Choose…")
         self.steps = QSpinBox()
@@ -68,9 +72,9 @@ class StartForm(QDialog):
 
     def _fill(self) -> None:
         self.recipe.setMinimumContentsLength(24)
-        self.packs.setMaximumHeight(84)
-        self.packs.setToolTip("Sequences to learn from, cut from archives with: stormdeck-engine pack ARCHIVE -o "
-                              "PACK.h5")
+        self.packs.setMaximumHeight(92)
+        self.packs.setToolTip("Sequences to learn from, cut from archives: by Cut…, or with stormdeck-engine pack "
+                              "ARCHIVE -o PACK.h5")
         self.steps.setRange(0, 10_000_000)
         self.steps.setSpecialValueText("as the recipe says")
         self.steps.setSingleStep(100)
@@ -94,13 +98,15 @@ class StartForm(QDialog):
         form.addRow("Recipe", _row(self.recipe, self.own_recipe))
         form.addRow("", self.about)
         buttons = QVBoxLayout()
-        buttons.addWidget(self.add_pack)
-        buttons.addWidget(self.remove_pack)
+        buttons.setSpacing(4)
+        for button in (self.add_pack, self.cut_pack, self.remove_pack):
+            buttons.addWidget(button)
         buttons.addStretch(1)
         packs = QHBoxLayout()
         packs.addWidget(self.packs, 1)
         packs.addLayout(buttons)
         form.addRow("Packs", packs)
+        form.addRow("", self.packs_note)
         form.addRow("Folder", _row(self.folder, self.choose_folder))
         form.addRow("Steps", self.steps)
         form.addRow("Seed", self.seed)
@@ -117,11 +123,15 @@ class StartForm(QDialog):
         column.addLayout(last)
         self.setMinimumWidth(620)
         self.complaint.say("")
+        self.packs_note.say("")
 
     def _connect(self) -> None:
         self.recipe.currentIndexChanged.connect(self._recipe_chosen)
         self.own_recipe.clicked.connect(self._choose_recipe)
         self.add_pack.clicked.connect(self._choose_packs)
+        self.cut_pack.clicked.connect(self.cut)
+        self._context.session.archive_changed.connect(self._follow_archive)
+        self._follow_archive()
         self.remove_pack.clicked.connect(self._remove_packs)
         self.choose_folder.clicked.connect(self._choose_folder)
         self.choose_weights.clicked.connect(self._choose_weights)
@@ -183,6 +193,25 @@ class StartForm(QDialog):
         self.packs.addItems([str(path) for path in paths if str(path) not in known])
         self.complaint.say("")
 
+    # -- cutting a pack
+
+    def _follow_archive(self) -> None:
+        reason = why_not(self._context)
+        self.cut_pack.setEnabled(not reason)
+        self.cut_pack.setToolTip(reason or "Cut sequences to learn from out of the open archive")
+
+    def cut(self) -> PackForm:
+        """The form for a pack, which joins the list once it is there."""
+        form = PackForm(self._context, self.parentWidget())  # what is being cut outlives this form
+        form.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        form.cut.connect(self._on_cut)
+        form.show()
+        return form
+
+    def _on_cut(self, path: Path, told: str) -> None:
+        self.use_packs([path])
+        self.packs_note.say(told)
+
     # -- choosing files
 
     def _choose_recipe(self) -> None:
@@ -217,8 +246,8 @@ class StartForm(QDialog):
         if line is None or line.problem:
             raise ValueError("Choose a recipe that can be used.")
         if line.wants_packs and not packs:
-            raise ValueError("Add a pack to learn from. One is cut from archives with: stormdeck-engine pack ARCHIVE "
-                             "-o PACK.h5")
+            raise ValueError("Add a pack to learn from. Cut… makes one from the open archive; stormdeck-engine pack "
+                             "ARCHIVE -o PACK.h5 from any.")
         if not self.folder.text().strip():
             raise ValueError("Name a folder for the run.")
         weights = self.start_from.text().strip()
