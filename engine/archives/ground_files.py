@@ -1,4 +1,5 @@
-"""Elevation models and land-sea masks from files of their own: GeoTIFF, NetCDF, and MeteoNet's GRIB."""
+"""Elevation models, land-sea masks and heights of measurement from files of their own: GeoTIFF, NetCDF, and MeteoNet's
+GRIB."""
 
 from __future__ import annotations
 
@@ -11,15 +12,18 @@ import numpy as np
 from engine.archives.cf_grid import find_grid
 from engine.archives.reader import MAX_CELLS
 from engine.errors import UnreadableInput
+from engine.radar.changing_fields import MEASUREMENT_HEIGHT
 from engine.radar.static_fields import ELEVATION, LAND_SEA, StaticField
 
 TITLE = "an elevation model"
+_MEASURED = re.compile(r"measure\w*.?(height|altitude)|(height|altitude).?of.?measure|beam.?(height|altitude)",
+                       re.IGNORECASE)
 _ELEVATION = re.compile(r"elev|height|altitude|orog|topo|terrain|dem|surface_altitude|^(z|h|hgt|alt|band1)$",
                         re.IGNORECASE)
 _LAND = re.compile(r"land.?(sea|binary|area)|lsm|^land$", re.IGNORECASE)
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "": 1.0, "km": 1000.0, "ft": 0.3048}
-_HEIGHTS = (-12_000.0, 9_000.0)
-"""Metres that a place on Earth may have; what lies beyond counts as no data."""
+_HEIGHTS = {ELEVATION: (-12_000.0, 9_000.0), MEASUREMENT_HEIGHT: (-500.0, 20_000.0)}
+"""Metres that a place on Earth, or above it, may have; what lies beyond counts as no data."""
 
 
 def read_ground(path: Path) -> tuple[StaticField, ...]:
@@ -64,7 +68,7 @@ def _geotiff(path: Path) -> StaticField:
     if missing is not None:
         values[values == np.float32(missing)] = np.nan
     values = values[::-1 if flip_y else 1, ::-1 if flip_x else 1] * np.float32(scale) + np.float32(offset)
-    return StaticField(ELEVATION, _plausible(values), "m", path.name, grid)
+    return StaticField(ELEVATION, _plausible(values, ELEVATION), "m", path.name, grid)
 
 
 def _netcdf(path: Path) -> tuple[StaticField, ...]:
@@ -90,6 +94,8 @@ def _kind(variable: Any, text: Any) -> str | None:
     words = (variable.name, text(variable, "standard_name"), text(variable, "long_name"))
     if any(_LAND.search(word) for word in words):
         return LAND_SEA
+    if any(_MEASURED.search(word) for word in words):
+        return MEASUREMENT_HEIGHT
     return ELEVATION if any(_ELEVATION.search(word) for word in words) else None
 
 
@@ -98,7 +104,7 @@ def _variable(path: Path, file: Any, variable: Any, place: Any, kind: str, numbe
     if shape[place.y_at] * shape[place.x_at] > MAX_CELLS:
         raise UnreadableInput(path, f"an absurd size of {shape}", tried=TITLE)
     unit = text(variable, "units").lower()
-    if kind == ELEVATION and unit not in _METRES:
+    if kind in _HEIGHTS and unit not in _METRES:
         raise UnreadableInput(path, f"'{variable.name}' is in '{unit}', not in metres", tried=TITLE)
     first = tuple(slice(None) if axis in (place.y_at, place.x_at) else 0 for axis in range(len(shape)))
     stored = np.asarray(variable[first])
@@ -110,13 +116,14 @@ def _variable(path: Path, file: Any, variable: Any, place: Any, kind: str, numbe
         values = values.T
     flip_y, flip_x = place.flips(file)
     values = values[::-1 if flip_y else 1, ::-1 if flip_x else 1]
-    if kind == ELEVATION:
-        values = _plausible(values * np.float32(_METRES[unit]))
-    return StaticField(kind, np.ascontiguousarray(values), "m" if kind == ELEVATION else "1", path.name,
+    if kind in _HEIGHTS:
+        values = _plausible(values * np.float32(_METRES[unit]), kind)
+    return StaticField(kind, np.ascontiguousarray(values), "m" if kind in _HEIGHTS else "1", path.name,
                        place.grid(file, variable))
 
 
-def _plausible(values: Any) -> Any:
+def _plausible(values: Any, kind: str) -> Any:
+    least, most = _HEIGHTS[kind]
     with np.errstate(invalid="ignore"):
-        beyond = (values < _HEIGHTS[0]) | (values > _HEIGHTS[1])
+        beyond = (values < least) | (values > most)
     return np.ascontiguousarray(np.where(beyond, np.float32(np.nan), values), np.float32)

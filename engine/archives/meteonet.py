@@ -5,6 +5,10 @@
 rainfall, 1/100 mm in 5 minutes, -1 missing; reflectivity_old, dBZ as lower bounds of classes (0, 8, 16, 20, then
 every 1 dBZ to 70), 255 missing, where 0 is no echo; reflectivity_new, 1/10 dBZ, -100 no echo, -200 missing. Which of
 them a file is, is in its name alone, checked against the values. Quality codes are no rain and are refused.
+
+Files of reflectivity_new hold two more arrays like ``data``: ``height``, m at which a cell was measured, and ``prob``,
+probability of rain in % (MeteoNet's documentation, "Rain Radar", 4.2.1; the FC-ZSM paper calls the second one
+precipitation rate). Land-sea mask and elevation are files of their own (``NW_masks.grib``) in a folder ``masks``.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from engine.archives.reader import MAX_CELLS, Scan
 from engine.archives.unpacked import store
 from engine.cancel import in_charge
 from engine.errors import UnreadableInput
+from engine.radar.changing_fields import MEASUREMENT_HEIGHT, RAIN_PROBABILITY
 from engine.radar.grid import Grid
 from engine.radar.sequence import Field, FrameRef, Layout
 from engine.radar.units import Quantity
@@ -41,6 +46,9 @@ LAWS: Mapping[str, Law] = MappingProxyType({
     "rainfall": Law(Quantity.RAIN_RATE, 0.01, factor=12.0, missing=(-1,)),
     "reflectivity_old": Law(Quantity.REFLECTIVITY, missing=(255,), undetect=(0,)),
     "reflectivity_new": Law(Quantity.REFLECTIVITY, 0.1, missing=(-200,), undetect=(-100,))})
+BESIDE: Mapping[str, str] = MappingProxyType({MEASUREMENT_HEIGHT: "height", RAIN_PROBABILITY: "prob"})
+"""Fields that change with time: their arrays."""
+_NO_VALUE = (-100, -200)
 _UNITS = MappingProxyType({"rainfall": "mm", "reflectivity_old": "dBZ", "reflectivity_new": "dBZ"})
 _OLD_LEVELS = (0, 8, 16, *range(20, 71), 255)
 MAX_BYTES = 4 * 1024**3
@@ -76,19 +84,46 @@ def scan(path: Path) -> Scan:
 
 
 def read(ref: FrameRef, layout: Layout) -> Field:
+    return LAWS[layout.variable](_map(ref, "data"))
+
+
+def beside(path: Path) -> tuple[str, ...]:
+    """Names of the fields that change with time and lie in a file beside its frames."""
+    found = npz_tools.names(path)
+    return tuple(name for name, array in BESIDE.items() if array in found)
+
+
+def read_beside(ref: FrameRef, name: str) -> Field:
+    """The field of that name of a frame's time, on the frame's grid: m, or %. NaN where nothing was measured."""
+    values = _map(ref, BESIDE[name]).astype(np.float32)
+    values[np.isin(values, _NO_VALUE)] = np.nan
+    return values
+
+
+def ground_files(path: Path) -> tuple[Path, ...]:
+    """The files with land-sea mask and elevation of a file's zone, beside it or in a folder ``masks`` there or one
+    folder higher (as MeteoNet's samples lie)."""
+    zone = next((zone for zone in ("NW", "SE") if zone in path.stem), "")
+    folders = (path.parent, path.parent / "masks", path.parent.parent / "masks")
+    return tuple(file for folder in folders for file in sorted(folder.glob(f"*{zone}*masks*.grib*"))
+                 if file.suffix != ".idx")[:1]
+
+
+def _map(ref: FrameRef, name: str) -> NDArray[Any]:
+    """The numbers of one frame as they are stored, of the array of that name."""
     with npz_tools.opened(ref.path, TITLE) as archive:
-        header = _header(ref.path, archive)
+        header = _header(ref.path, archive, name)
         state = ref.path.stat()
-        key = ("meteonet", str(ref.path), state.st_mtime_ns, state.st_size)
+        key = ("meteonet", name, str(ref.path), state.st_mtime_ns, state.st_size)
         # the numbers lie in one deflated stream: unpacked once, then any frame is a seek away
-        with store().file(key, "data.npy", lambda: _stream(ref.path), in_charge().check) as file, \
+        with store().file(key, f"{name}.npy", lambda: _stream(ref.path, name), in_charge().check) as file, \
                 file.open("rb") as plain:
             plain.seek(header.start + int(ref.key) * _frame_bytes(header))
-            return LAWS[layout.variable](_frame(plain, header))
+            return _frame(plain, header)
 
 
-def _header(path: Path, archive: zipfile.ZipFile) -> npz_tools.Header:
-    header = npz_tools.header(archive, "data")
+def _header(path: Path, archive: zipfile.ZipFile, name: str = "data") -> npz_tools.Header:
+    header = npz_tools.header(archive, name)
     if len(header.shape) != 3 or header.dtype.kind not in "iu" or header.fortran:
         raise UnreadableInput(path, f"its data are {header.dtype} of shape {header.shape}, not maps", tried=TITLE)
     if header.shape[0] == 0:
@@ -98,9 +133,9 @@ def _header(path: Path, archive: zipfile.ZipFile) -> npz_tools.Header:
     return header
 
 
-def _stream(path: Path) -> Any:
+def _stream(path: Path, name: str) -> Any:
     with zipfile.ZipFile(path) as archive:  # the file stays open until the member is closed
-        return archive.open("data.npy")
+        return archive.open(f"{name}.npy")
 
 
 def _frame_bytes(header: npz_tools.Header) -> int:

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from engine import catalogue
-from engine.archives import guard, wrapped
+from engine.archives import beside, guard, wrapped
 from engine.archives.assembling import Layouts, assembled, is_joined, joined
 from engine.archives.folders import Listed, Record
 from engine.archives.index import SMALL, ArchiveIndex, Found, Part, cache_folder, opened, stamp_of
@@ -58,7 +58,8 @@ def open_archive(paths: Path | str | Sequence[Path | str], *, token: CancelToken
     if not frames:
         raise UnreadableInput(wanted[0], "it holds no frame", tried=layout.format)
     skipped = (*(Skipped(str(path), _reason(error)) for path, error in failures), *left_out)
-    return RadarSequence(layout, frames, partial(read_frame, name), skipped, _name_of(wanted))
+    return RadarSequence(layout, frames, partial(read_frame, name), skipped, _name_of(wanted),
+                         gives=beside.names(name, frames[0]))
 
 
 @contextmanager

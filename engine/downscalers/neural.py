@@ -8,8 +8,9 @@ says nothing; there stands what is trilinear, up to where the scale begins (docs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from engine.errors import NotEnoughInput, WrongUsage
 from engine.forecasters.protocol import Context
 from engine.forecasters.tiles import cut
 from engine.networks.weighted import Weighted
+from engine.radar.changing_fields import RAIN_RATE, USUAL, WORDS, as_shown
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, rain_rate_of_unit_dbz, unit_dbz
 from engine.radar.sequence import Field
 from engine.radar.static_fields import ELEVATION, LAND_SEA
@@ -41,6 +43,9 @@ SIDE, OVERLAP = 160, 32
 """Cells of a tile along each axis at most, and those that neighbours share."""
 TRAINED = Factors(2, 2, 2)
 
+Beside = Callable[[Field, datetime], Field]
+"""Of a frame's rain rate and time: what its network reads beside the reflectivity, (F, ny, nx) in [0, 1]."""
+
 
 @dataclass
 class NeuralDownscaler(Weighted):
@@ -55,14 +60,11 @@ class NeuralDownscaler(Weighted):
 
         if options.factors != TRAINED:
             raise WrongUsage(f"{self.header.name} refines by {TRAINED}, not by {options.factors}.")
-        if self.header.configuration.options.get("dynamic", 1) != 1:
-            raise NotEnoughInput(f"{self.header.name} reads the precipitation rate and the height of measurement, "
-                                 "which no archive gives.", advice="Choose a network that reads rain alone.")
-        ground = self._ground(series)
+        ground, changing = self._ground(series), self._changing(series)
         network = load(self.weights)[0].to(context.device)
         guided = bool(self.header.configuration.options.get("guided", False))
         in_time: InTime = AlongMotion(series, context) if guided else Linear()
-        return PairByPair(network, Scale.of(self.header), options, context, ground, in_time, guided)
+        return PairByPair(network, Scale.of(self.header), options, context, ground, in_time, guided, changing)
 
     def _ground(self, series: Series) -> Field | None:
         """(F, ny, nx) of the fixed fields that the network reads; None where it reads none."""
@@ -73,6 +75,31 @@ class NeuralDownscaler(Weighted):
             raise NotEnoughInput(f"{self.header.name} reads {' and '.join(names)}, which this run does not give.",
                                  advice="Choose a network that reads rain alone.")
         return series.ground(names)
+
+
+    def _changing(self, series: Series) -> Beside | None:
+        """What gives the fields that the network reads beside the reflectivity; None where it reads none."""
+        names = changing_names(self.header)
+        asked = tuple(name for name in names if name != RAIN_RATE)
+        if asked and series.changing is None:
+            raise NotEnoughInput(f"{self.header.name} reads {' and '.join(WORDS[name] for name in asked)}, which this "
+                                 "run does not give.", advice="Choose a network that reads rain alone.")
+
+        def beside(rain_rate: Field, time: datetime) -> Field:
+            found = {RAIN_RATE: rain_rate}
+            if asked and series.changing is not None:
+                found.update(zip(asked, series.changing(asked, time), strict=True))
+            return np.stack([as_shown(name, found[name]) for name in names])
+
+        return beside if names else None
+
+
+def changing_names(header: Header) -> tuple[str, ...]:
+    """Of the fields that a network reads beside the reflectivity, in its order
+    (:mod:`engine.radar.changing_fields`)."""
+    options = header.configuration.options
+    usual = "+".join(USUAL) if options.get("dynamic", 1) != 1 else ""
+    return tuple(filter(None, str(options.get("changing") or usual).split("+")))
 
 
 def fixed_names(header: Header) -> tuple[str, ...]:
@@ -110,9 +137,10 @@ class PairByPair:
     """A :class:`~engine.downscalers.protocol.Refinement`: the first pair gives three frames, each further one two."""
 
     def __init__(self, network: nn.Module, scale: Scale, options: Options, context: Context,
-                 ground: Field | None = None, in_time: InTime | None = None, guided: bool = False) -> None:
+                 ground: Field | None = None, in_time: InTime | None = None, guided: bool = False,
+                 changing: Beside | None = None) -> None:
         self.network, self.scale, self.options, self.context, self.ground = network, scale, options, context, ground
-        self.in_time, self.guided = in_time or Linear(), guided
+        self.in_time, self.guided, self.changing = in_time or Linear(), guided, changing
         self.before: Frame | None = None
         self.begun = False
 
@@ -121,17 +149,24 @@ class PairByPair:
         if before is None:
             return
         between = next(self.in_time.between(before, frame, (0.5,)))
-        shown = (before.rain_rate, *((between,) if self.guided else ()), frame.rain_rate)
-        units = np.stack([np.nan_to_num(self.scale.unit(extended(field, EDGE))) for field in shown])
-        fine = self.scale.rain_rate(self._run(units))
         times = (before.time, before.time + (frame.time - before.time) / 2, frame.time)
         coarse = (before.rain_rate, between, frame.rain_rate)
+        fine = self.scale.rain_rate(self._run(self._shown(coarse, times)))
         around = np.fmax(before.rain_rate, frame.rain_rate)
         for number, (time, own) in enumerate(zip(times, coarse, strict=True)):
             if number or not self.begun:
                 self.context.token.check()
                 yield Frame(time, self._kept(fine[number], own, around if number == 1 else own))
         self.begun = True
+
+    def _shown(self, coarse: tuple[Field, ...], times: tuple[datetime, ...]) -> Field:
+        """(T, C, ny, nx) in [0, 1]: the reflectivity, then what is read beside it, of the frames that are shown."""
+        frames = []
+        for number in (0, 1, 2) if self.guided else (0, 2):
+            rain = extended(coarse[number], EDGE)
+            unit = np.nan_to_num(self.scale.unit(rain))[None]
+            frames.append(unit if self.changing is None else np.concatenate((unit, self.changing(rain, times[number]))))
+        return np.stack(frames)
 
     def _kept(self, fine: Field, own: Field, around: Field) -> Field:
         factors = self.options.factors
@@ -141,16 +176,17 @@ class PairByPair:
         return conserved(kept, own, factors, self.context.token.check) if self.options.conserve else kept
 
     def _run(self, units: Field) -> Field:
-        """(2, ny, nx) in [0, 1], guided (3, ny, nx), to (3, 2 ny, 2 nx) in [0, 1]."""
+        """(2, C, ny, nx) in [0, 1], guided (3, C, ny, nx), to (3, 2 ny, 2 nx) in [0, 1]."""
         import torch
 
         from engine.networks.rollout import asking
 
-        fine = np.zeros((3, 2 * units.shape[1], 2 * units.shape[2]), np.float32)
-        for tile in cut((units.shape[1], units.shape[2]), (SIDE, SIDE), OVERLAP, 4):
+        high, wide = units.shape[-2:]
+        fine = np.zeros((3, 2 * high, 2 * wide), np.float32)
+        for tile in cut((high, wide), (SIDE, SIDE), OVERLAP, 4):
             self.context.token.check()
             rows, columns = tile.place
-            given = [units[:, None, rows, columns]]
+            given = [units[:, :, rows, columns]]
             if self.ground is not None:
                 given.append(self.ground[:, rows, columns])
             shown = [torch.from_numpy(np.ascontiguousarray(part))[None].to(self.context.device) for part in given]

@@ -27,6 +27,7 @@ it is a fifth of a step off."""
 MOST_CELLS = 100_000_000
 
 Ground = Callable[[tuple[str, ...]], Field]
+Changing = Callable[[tuple[str, ...], datetime], Field]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ class Options:
 @dataclass(frozen=True)
 class Series:
     """What all frames of a series share. step_minutes: between the frames that are handed in. ground: gives the fixed
-    fields of these names on the grid, (F, ny, nx) (:mod:`engine.radar.ground`); raises NotEnoughInput."""
+    fields of these names on the grid, (F, ny, nx) (:mod:`engine.radar.ground`); changing: those that lie beside the
+    rain at a time, each in its own unit (:mod:`engine.radar.changing_fields`). Both raise NotEnoughInput."""
 
     grid: Grid
     zr: ZR
     step_minutes: float
     ground: Ground | None = None
+    changing: Changing | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Refined:
 
 
 def downscale(inputs: Inputs, downscaler: Downscaler, options: Options, context: Context,
-              ground: Ground | None = None) -> Refined:
+              ground: Ground | None = None, changing: Changing | None = None) -> Refined:
     """A whole sequence at once: the finer grid and times are known before the first frame is made.
 
     Raises NotEnoughInput for a single frame that is to be refined in time, WrongUsage for absurd sizes, and what
@@ -112,7 +115,8 @@ def downscale(inputs: Inputs, downscaler: Downscaler, options: Options, context:
     if len(inputs.frames) < 2 and options.factors.t > 1:
         raise NotEnoughInput("One frame cannot be refined in time; two are needed.")
     grid = refined_grid(inputs.grid, options.factors)
-    refinement = downscaler.start(Series(inputs.grid, inputs.zr, inputs.step_minutes, ground), options, context)
+    series = Series(inputs.grid, inputs.zr, inputs.step_minutes, ground, changing)
+    refinement = downscaler.start(series, options, context)
     return Refined(grid, refined_times(inputs.times, options.factors), _all(refinement, inputs, context))
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +19,30 @@ from numpy.typing import NDArray
 import resources
 from engine.downscalers.fields import block_means
 from engine.downscalers.protocol import Downscaler, Factors, Frame, Options, Refinement, Series, refined_grid
+from engine.errors import NotEnoughInput, StormdeckError
 from engine.export.forecast_file import ForecastHeader
 from engine.forecasters.protocol import Context, Inputs, LeadFrame
 from engine.jobs import weights
+from engine.radar.changing_fields import WORDS
 from engine.radar.grid import Grid
-from engine.radar.ground import fixed_fields
-from engine.radar.sequence import Field
+from engine.radar.ground import brought, fixed_fields
+from engine.radar.sequence import Field, RadarSequence
+from engine.radar.static_fields import ELEVATION, LAND_SEA, StaticField
+
+WHERE_FROM = ("MeteoNet's files of the new reflectivity hold it; for any other archive give a NetCDF file with a "
+              "variable measurement_height in metres with --elevation.")
 
 
 @dataclass(frozen=True)
 class Refining:
-    """options: seed included; members are counted here. elevation: files with fixed fields that it may read."""
+    """options: seed included; members are counted here. elevation: files with fields that it may read. archive: whose
+    frames are forecast; what lies beside them may be read as well, files before it."""
 
     name: str
     downscaler: Downscaler
     options: Options
     elevation: tuple[Path, ...] = ()
+    archive: RadarSequence | None = None
 
     @classmethod
     def wished(cls, name: str | None, options: Options, elevation: tuple[Path, ...] = ()) -> Refining | None:
@@ -63,7 +71,8 @@ class Refining:
     def run(self, frames: Iterator[LeadFrame], inputs: Inputs, members: int, context: Context) -> Iterator[LeadFrame]:
         """The lead times, k_t for each. A single forecast becomes ``members`` where the downscaler draws."""
         refinements: list[Refinement] | None = None
-        series = Series(inputs.grid, inputs.zr, inputs.step_minutes, partial(self.ground, inputs.grid))
+        series = Series(inputs.grid, inputs.zr, inputs.step_minutes, partial(self.ground, inputs.grid),
+                        partial(self.changing, inputs))
         for frame in frames:
             fields = self._fields(frame.rain_rate, members)
             if refinements is None:
@@ -78,10 +87,43 @@ class Refining:
 
     def ground(self, grid: Grid, names: tuple[str, ...]) -> Field:
         """The fixed fields of these names. Raises NotEnoughInput where one is not there, UnreadableInput."""
+        return fixed_fields(names, grid, (*self._given, *self._own_ground(names)), resources.base_map())
+
+    def _own_ground(self, names: tuple[str, ...]) -> tuple[StaticField, ...]:
+        """What lies beside the archive, where no file gives it. Coasts do for the land-sea mask where it cannot be
+        read for want of a library."""
+        from engine.archives import beside
+
+        wanted = ({ELEVATION, LAND_SEA} & set(names)) - {field.name for field in self._given}
+        if self.archive is None or not wanted:
+            return ()
+        try:
+            return beside.ground(self.archive)
+        except StormdeckError:
+            if ELEVATION in wanted:
+                raise
+            return ()
+
+    def changing(self, inputs: Inputs, names: tuple[str, ...], time: datetime) -> Field:
+        """(F, ny, nx), each in its own unit. What was measured at the reference time holds for all lead times, what a
+        file gives for all times. Raises NotEnoughInput where one is not there, UnreadableInput."""
+        return np.stack([self._changing(inputs, name, min(time, inputs.reference_time)) for name in names])
+
+    def _changing(self, inputs: Inputs, name: str, time: datetime) -> Field:
+        from engine.archives import beside
+
+        for field in self._given:
+            if field.name == name:
+                return brought(field, inputs.grid)
+        if self.archive is None or name not in self.archive.gives:
+            raise NotEnoughInput(f"{WORDS[name]} is not there.".capitalize(), advice=WHERE_FROM)
+        return beside.changing_field(self.archive, name, time)
+
+    @cached_property
+    def _given(self) -> tuple[StaticField, ...]:
         from engine.archives.ground_files import read_ground
 
-        given = tuple(field for file in self.elevation for field in read_ground(file))
-        return fixed_fields(names, grid, given, resources.base_map())
+        return tuple(field for file in self.elevation for field in read_ground(file))
 
     def _fields(self, rain_rate: NDArray[np.float32], members: int) -> list[NDArray[np.float32]]:
         if rain_rate.ndim == 3:

@@ -89,6 +89,7 @@ def run(request: ForecastRequest, scope: Scope) -> Iterator[Event]:
     sequence = request.sequence or open_archive(request.paths, token=scope.token, report=scope.progress,
                                                 options=request.options)
     yield from _complaints(request, sequence)
+    refining = replace(refining, archive=sequence) if refining is not None else None
     needed = inputs_for(forecaster, sequence, request)
     inputs = gather(sequence, request, needed, scope, getattr(forecaster, "reads_packed", False))
     notes = getattr(forecaster, "notes", None)

@@ -11,6 +11,8 @@ from engine.networks.zoo import Entry
 
 GROUND, COASTS = "elevation+land_sea_mask", "land_sea_mask+land_around"
 """Names of :mod:`engine.radar.ground` in the order in which a network reads them."""
+CHANGING = "rain_rate+measurement_height"
+"""Names of :mod:`engine.radar.changing_fields`, as above."""
 SMALL: dict[str, Option] = {"front": 1, "back": 2, "channels": 16, "groups": 2, "residual": True,
                             "guided": True}
 """A quarter of the paper's channels and few blocks, guided by the motion: for training on a CPU."""
@@ -30,9 +32,10 @@ DOWNSCALING: dict[str, Entry] = {
     "unet": Entry("U-Net", "U-Net", 7_697_484, Configuration("planar-unet", inputs=2, leads=3)),
     "unet3d": Entry("UNet3D (DCN)", "U-Net", 5_427_681, Configuration("space-time-unet", inputs=2, leads=3)),
     "zsm": _zsm("Zooming Slow-Mo", 8_737_073),
-    "fc-zsm-d": _zsm("FC-ZSM, dynamic fields", 8_738_225, dynamic=3),
+    "fc-zsm-d": _zsm("FC-ZSM, dynamic fields", 8_738_225, dynamic=3, changing=CHANGING),
     "fc-zsm-s": _zsm("FC-ZSM, fixed fields", 9_476_465, static=2, fields=GROUND),
-    "fc-zsm-ds": _zsm("FC-ZSM, dynamic and fixed fields", 9_477_617, dynamic=3, static=2, fields=GROUND),
+    "fc-zsm-ds": _zsm("FC-ZSM, dynamic and fixed fields", 9_477_617, dynamic=3, changing=CHANGING, static=2,
+                      fields=GROUND),
     "unet-small": _unet("U-Net, small", 482_220, "planar-unet", (16, 32, 64, 128)),
     "unet3d-small": _unet("UNet3D, small", 339_705, "space-time-unet", (8, 16, 32, 64)),
     "zsm-small": _zsm("Zooming Slow-Mo, small", 492_941, **SMALL),

@@ -98,7 +98,9 @@ class Direction(nn.Module):
             aligned = found if level == 0 else _bent(found)
         assert aligned is not None
         if nought:
-            return self.merge[0](torch.cat((self.deform[0].of_nought(moved[0]), _doubled(aligned)), 1))
+            lowest = self.deform[0]
+            assert isinstance(lowest, Deformable)
+            aligned = self.merge[0](torch.cat((lowest.of_nought(moved[0]), _doubled(aligned)), 1))
         return aligned
 
 
@@ -167,17 +169,20 @@ class ZoomingSlowMo(nn.Module):
     """dynamic: channels of each frame, the first being what is refined. static: channels of fixed fields, 0 for none.
     front, back: residual blocks before and after the recurrence (k1, k2). shuffles: doublings of the grid. residual: it
     gives what is to be added to the frames refined trilinearly, nothing at first; with one output and one doubling.
-    fields: names of the fixed fields with + between them, for those who bring them. guided: the frames in between are
+    fields: names of the fixed fields with + between them, for those who bring them; changing: of the channels after the
+    first. guided: the frames in between are
     handed in as well, coarse, as motion carries them; their features are added to what the alignment finds."""
 
     def __init__(self, dynamic: int = 1, static: int = 0, outputs: int = 1, front: int = 5, back: int = 10,
                  shuffles: int = 1, channels: int = 64, groups: int = 8, residual: bool = False,
-                 fields: str = "", guided: bool = False) -> None:
+                 fields: str = "", guided: bool = False, changing: str = "") -> None:
         super().__init__()
         if residual and (shuffles, outputs) != (1, 1):
             raise ValueError("only one output on a grid of twice as many cells can be added to what is trilinear")
         if fields and len(fields.split("+")) != static:
             raise ValueError(f"{fields} are not {static} fixed fields")
+        if changing and len(changing.split("+")) != dynamic - 1:
+            raise ValueError(f"{changing} are not the {dynamic - 1} channels after the first")
         self.static, self.residual, self.guided = static, residual, guided
         self.first = _convolution(dynamic, channels)
         self.front = nn.Sequential(*(Residual(channels) for _ in range(front)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import NotEnoughInput
+from engine.radar.changing_fields import MEASUREMENT_HEIGHT
 from engine.radar.grid import Grid
 from engine.radar.resampling import between
 from engine.radar.sequence import Field
@@ -19,7 +20,8 @@ from engine.radar.world import KINDS, World, load_world
 AROUND_KM = 50.0
 SOURCE = "Natural Earth, 1:10 million"
 FROM_COASTS = (LAND_SEA, LAND_AROUND)
-WORDS = {ELEVATION: "the elevation", LAND_SEA: "a land-sea mask", LAND_AROUND: "the share of land around"}
+WORDS = {ELEVATION: "the elevation", LAND_SEA: "a land-sea mask", LAND_AROUND: "the share of land around",
+         MEASUREMENT_HEIGHT: "the height of measurement"}
 _FINEST_DEG, _MOST_STEPS, _STRIP = 0.004, 6000, 256
 
 
@@ -47,18 +49,19 @@ def _on_grid(name: str, grid: Grid, given: Sequence[StaticField], coasts: Path) 
         raise NotEnoughInput("The archive does not say in which projection it is, so nothing can be laid beneath it.")
     for field in given:
         if field.name == name:
-            return _brought(field, grid)
+            return np.nan_to_num(brought(field, grid)) * np.float32(0.001 if name == ELEVATION else 1.0)
     world = load_world(coasts)
     return (land_sea if name == LAND_SEA else land_around)(grid, world).values
 
 
-def _brought(field: StaticField, grid: Grid) -> Field:
+def brought(field: StaticField, grid: Grid) -> Field:
+    """In the field's own unit, NaN where it does not reach. Raises NotEnoughInput where nothing of it lies there."""
     if field.grid.projection is None:
         raise NotEnoughInput(f"{field.source} does not say in which projection it is.")
     values = between(field.grid, grid)(field.values)
     if np.isnan(values).all():
         raise NotEnoughInput(f"{field.source} covers no part of this archive.")
-    return np.nan_to_num(values) * np.float32(0.001 if field.name == ELEVATION else 1.0)
+    return values
 
 
 def land_sea(grid: Grid, world: World) -> StaticField:

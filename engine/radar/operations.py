@@ -43,7 +43,7 @@ def derived(source: RadarSequence, read: ReadFrame, layout: Layout | None = None
     """A sequence with the same times whose frames ``read`` makes; ``ref.key`` is the number of the source frame."""
     frames = tuple(FrameRef(ref.time, ref.path, index) for index, ref in enumerate(source.frames))
     return RadarSequence(layout or source.layout, frames, read, source.skipped, source.name, source.cache_bytes,
-                         source.filled)
+                         source.filled, source.gives)
 
 
 def _to_rain(values: Field, layout: Layout) -> Field:
@@ -188,7 +188,7 @@ def fill_gaps(sequence: RadarSequence, rule: str = "refuse", longest: int = LONG
             key = (index, index + 1, part) if rule == "linear" else (nearest, nearest, 0.0)
             frames.append(FrameRef(time, ref.path, key))
     return RadarSequence(sequence.layout, tuple(frames), _Filled(sequence), sequence.skipped, sequence.name,
-                         sequence.cache_bytes, frozenset(filled))
+                         sequence.cache_bytes, frozenset(filled), sequence.gives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +236,7 @@ def aggregate(sequence: RadarSequence, step: timedelta) -> RadarSequence:
         raise NotEnoughInput(f"{sequence.name}: no step of {step.total_seconds() / 60:g} min has all its frames.")
     layout = replace(sequence.layout, quantity=Quantity.RAIN_RATE, unit=Quantity.RAIN_RATE.unit)
     return RadarSequence(layout, tuple(frames), _Averaged(sequence), sequence.skipped, sequence.name,
-                         sequence.cache_bytes, frozenset(filled))
+                         sequence.cache_bytes, frozenset(filled), sequence.gives)
 
 
 def _end_of(time: datetime, step: timedelta, own: timedelta) -> datetime:

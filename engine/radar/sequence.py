@@ -134,6 +134,7 @@ class RadarSequence:
     at most ``cache_bytes``, large frames packed. Arrays handed out are read-only, those of small frames shared.
     Safe to use from several threads.
     filled: numbers of frames that were not observed but made from their neighbours, to be marked wherever shown.
+    gives: names of the fields that lie beside the frames (:mod:`engine.archives.beside`).
     """
 
     layout: Layout
@@ -143,6 +144,7 @@ class RadarSequence:
     name: str = ""
     cache_bytes: int = CACHE_BYTES
     filled: frozenset[int] = frozenset()
+    gives: tuple[str, ...] = ()
     _cache: OrderedDict[int, AnyField] = field(default_factory=OrderedDict, repr=False)
     _held: WeakValueDictionary[int, PackedField] = field(default_factory=WeakValueDictionary, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -327,7 +329,8 @@ class RadarSequence:
     def with_zr(self, zr: ZR) -> RadarSequence:
         """The same frames under another Z-R pair."""
         layout = replace(self.layout, zr=zr, zr_source="chosen by the user")
-        return RadarSequence(layout, self.frames, self.read, self.skipped, self.name, self.cache_bytes, self.filled)
+        return RadarSequence(layout, self.frames, self.read, self.skipped, self.name, self.cache_bytes, self.filled,
+                             self.gives)
 
     def with_mask(self, mask: NDArray[np.bool_] | None, clutter_filter: bool = True) -> RadarSequence:
         """The same frames with the cells of ``mask``, (ny, nx), as no data and weak echo as none; see

@@ -85,7 +85,7 @@ class Trilinear(nn.Module):
 
 def test_tiles_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of a local network put together are the whole: the border of a tile is its neighbour's matter."""
-    units = np.random.default_rng(0).random((2, 70, 90)).astype(np.float32)
+    units = np.random.default_rng(0).random((2, 1, 70, 90)).astype(np.float32)
     whole = neural.PairByPair(Trilinear(), Scale(inputs(rain()).zr), Options(), Context())._run(units)
     monkeypatch.setattr(neural, "SIDE", 40)
     tiled = neural.PairByPair(Trilinear(), Scale(inputs(rain()).zr), Options(), Context())._run(units)
@@ -155,7 +155,7 @@ def test_cancel_inside_a_tile(tmp_path: Path) -> None:
 
     refining = neural.PairByPair(network, Scale(MARSHALL_PALMER), Options(), Context(Asked()))
     with pytest.raises(Cancelled):
-        refining._run(np.random.default_rng(0).random((2, 48, 48), np.float32))
+        refining._run(np.random.default_rng(0).random((2, 1, 48, 48), np.float32))
     assert len(asked) == 251
     assert max(np.diff(asked)) < 0.2
 
@@ -165,7 +165,7 @@ def test_what_it_refuses(tmp_path: Path) -> None:
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path)), Options(Factors(3, 3, 2)), Context())
     with pytest.raises(NotEnoughInput, match="reads elevation and land_sea_mask"):
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path, static=2)), Options(), Context())
-    with pytest.raises(NotEnoughInput, match="precipitation rate"):
+    with pytest.raises(NotEnoughInput, match="reads the height of measurement"):
         downscale(inputs(rain()), NeuralDownscaler(weight_file(tmp_path, dynamic=3)), Options(), Context())
 
 
