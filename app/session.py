@@ -63,7 +63,6 @@ class Session(QObject):
         self.polar = PolarOptions()
         self._opening_job = 0
         self.located = False
-        self._masked_region: tuple[Region, NDArray[np.bool_]] | None = None
         self.forecasting = Forecasting(bridge, settings, self)
         self.forecasting.runs_changed.connect(self._rebuild)
         self.forecasting.shown_changed.connect(self._rebuild)
@@ -354,16 +353,6 @@ class Session(QObject):
     def region(self) -> Region | None:
         """The part of the map that is scored, in grid coordinates; the whole of it where None."""
         return self.forecasting.region
-
-    @property
-    def region_mask(self) -> NDArray[np.bool_] | None:
-        """(ny, nx), True in the region; None where the whole map is scored. Made once for each region."""
-        region, sequence = self.region, self.sequence
-        if region is None or sequence is None:
-            return None
-        if self._masked_region is None or self._masked_region[0] is not region:
-            self._masked_region = region, region.mask(sequence.grid)
-        return self._masked_region[1]
 
     @property
     def pool(self) -> int:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import EngineBridge
@@ -24,6 +22,7 @@ from app.wishes import Wish, Wishes
 from engine.jobs.diagnosis import SIMILARITY, SPECTRUM, Diagnosed, DiagnoseRequest
 from engine.jobs.events import Event
 from engine.radar.packed import AnyField
+from engine.radar.region import Region
 
 
 @dataclass(frozen=True)
@@ -122,13 +121,13 @@ class Verification(QObject):
 
     def _wish(self, name: Hashable, what: str, predicted: tuple[AnyField, ...], frame: int) -> Wish:
         return Wish(name, "diagnose", partial(self._diagnose, name, what, predicted, frame,
-                                              self._session.region_mask), _diagnosed)
+                                              self._session.region), _diagnosed)
 
     def _diagnose(self, name: Hashable, what: str, predicted: tuple[AnyField, ...], frame: int,
-                  valid: NDArray[np.bool_] | None) -> DiagnoseRequest:
+                  region: Region | None) -> DiagnoseRequest:
         assert self._session.sequence is not None
         return DiagnoseRequest(name, what, self._session.sequence, frame, predicted, self._session.thresholds,
-                               valid=valid)
+                               region=region)
 
     def document(self, run: Run) -> dict[str, Any] | None:
         """The scores of a run at the session's thresholds, pooling and region, as in the contract's verify document;

@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 AREAS = {LEFT: Qt.DockWidgetArea.LeftDockWidgetArea, RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
          BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea}
 LEFT_WIDTH, RIGHT_WIDTH, TIME_HEIGHT = 250, 305, 110
-TITLES, MOST = 22, 0.65
+TITLES, MOST = 30, 0.65
 """Pixels of height that a dock's title takes, and the share of a side that its lower dock takes at most."""
 UNSCROLLED = ("timeline", "log")
 """Panels that are content with any height."""

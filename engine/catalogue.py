@@ -209,6 +209,7 @@ ROWS: tuple[Row, ...] = (
     Row("job", "outline", "Read outlines of regions", "engine.jobs.outline:run", "files"),
     Row("job", "rescore", "Score at other thresholds", "engine.jobs.rescore:run", "scores"),
     Row("job", "basemap", "Coasts and borders", "engine.jobs.basemap:run", "display"),
+    Row("job", "region-cells", "Count the cells of a region", "engine.jobs.region_cells:run", "display"),
 )
 
 

@@ -116,12 +116,12 @@ class ContingencyPanel(VerifyPanel):
         name = (run.serial, pair.lead, threshold, session.pool, session.region, self.legend.hidden,
                 self.context.appearance.theme.name)
         return Wish(name, "contingency", partial(self._request, name, pair, threshold, session.pool,
-                                                 session.region_mask), _taken)
+                                                 session.region), _taken)
 
-    def _request(self, name: Hashable, pair: Pair, threshold: float, pool: int, valid: Any) -> ContingencyRequest:
+    def _request(self, name: Hashable, pair: Pair, threshold: float, pool: int, region: Any) -> ContingencyRequest:
         assert self.session.sequence is not None
         return ContingencyRequest(name, pair.rain_rate, self.session.sequence, pair.frame, threshold, self._colours(),
-                                  pool, valid)
+                                  pool, region)
 
     def _here(self) -> tuple[Place | None, Run | None, Pair | None]:
         place, run = self.session.place, self.session.shown_run

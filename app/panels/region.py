@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtGui import QAction
@@ -24,6 +24,8 @@ from app.own_keys import OwnKeys
 from app.panels.corners import Corners
 from app.panels.flow import FlowRow
 from app.settings import POOLS
+from engine.jobs.events import Event, Finished
+from engine.jobs.region_cells import RegionCellsRequest
 from engine.radar.grid import Grid
 from engine.radar.region import OUTLINE, Region
 
@@ -41,7 +43,10 @@ class RegionPanel(QWidget):
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = context.session
+        self._bridge = context.bridge
         self._regions: Regions | None = None
+        self._counting = 0
+        self._cells: tuple[Region | None, Grid | None, dict[str, Any] | None] = (None, None, None)
         self.fields = [_field(name) for name in FIELDS]
         self._labels = [QLabel(name) for name in FIELDS]
         self.corners = Corners()
@@ -157,11 +162,26 @@ class RegionPanel(QWidget):
             return "Open an archive first."
         if region is None:
             return "The whole map is scored. Draw a region (G, Shift+G) or take one from a file."
-        mask = self._session.region_mask
-        cells = 0 if mask is None else int(np.count_nonzero(mask))
-        if not cells:
+        if self._cells[0] is not region or self._cells[1] is not grid:
+            self._cells = (region, grid, None)
+            self._counting = self._bridge.submit("region-cells", RegionCellsRequest(region, grid), self._on_cells,
+                                                 key="region-cells")
+        return self._counted(region, grid)
+
+    def _counted(self, region: Region, grid: Grid) -> str:
+        told = self._cells[2]
+        if told is None:
+            return shapes.title(region, grid)
+        if not told["cells"]:
             return "No cell's centre lies in this region: there is nothing to score."
-        return f"{shapes.title(region, grid)}: {cells:,} cells, {100 * cells / (grid.shape[0] * grid.shape[1]):.3g} %"
+        return f"{shapes.title(region, grid)}: {told['cells']:,} cells, {100 * told['share']:.3g} %"
+
+    def _on_cells(self, job: int, event: Event) -> None:
+        region, grid, _ = self._cells
+        if job == self._counting and isinstance(event, Finished) and region is not None and grid is not None \
+                and region is self._session.region:
+            self._cells = (region, grid, event.result)
+            self.note.setText(self._counted(region, grid))
 
     def _list_outlines(self) -> None:
         outlines = self._regions.outlines if self._regions else ()

@@ -86,7 +86,7 @@ class RunPanel(QWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.setVerticalSpacing(4)
+        form.setVerticalSpacing(2)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Forecaster", self.forecaster)
         form.addRow(self.recent)
@@ -115,7 +115,7 @@ class RunPanel(QWidget):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
-        column.setSpacing(6)
+        column.setSpacing(4)
         column.addLayout(form)
         column.addLayout(buttons)
         column.addWidget(self.progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from engine.display.picture import Picture
 from engine.jobs.events import Event, Finished
 from engine.jobs.scope import Scope
 from engine.radar.packed import AnyField, unpacked
+from engine.radar.region import Region
 from engine.radar.sequence import RadarSequence
 from engine.verification.pooling import pool_pair
 
@@ -20,7 +22,7 @@ from engine.verification.pooling import pool_pair
 @dataclass(frozen=True)
 class ContingencyRequest:
     """predicted: (ny, nx) mm/h on the sequence's grid. index: the observed frame. threshold: mm/h. pool: windows of
-    pool x pool cells are compared by their maxima. valid: (ny, nx), False leaves a cell out. colours: 256 of
+    pool x pool cells are compared by their maxima. region: cells outside are left out. colours: 256 of
     :func:`engine.display.contingency.contingency_colours`. ``name`` comes back with the picture."""
 
     name: Hashable
@@ -30,7 +32,12 @@ class ContingencyRequest:
     threshold: float
     colours: NDArray[np.uint32]
     pool: int = 1
-    valid: NDArray[np.bool_] | None = None
+    region: Region | None = None
+
+    @cached_property
+    def valid(self) -> NDArray[np.bool_] | None:
+        """(ny, nx), False for the cells that are left out; found by the job, not by who asks."""
+        return None if self.region is None else self.region.mask(self.sequence.grid)
 
 
 @dataclass(frozen=True)

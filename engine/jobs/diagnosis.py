@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.jobs.events import Event
 from engine.radar.packed import AnyField
+from engine.radar.region import Region
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import RadarSequence
 
@@ -28,7 +30,8 @@ SIDES = (1, 3, 5, 9, 17, 33, 65)
 class DiagnoseRequest:
     """what: FRACTIONS and SIMILARITY compare the first of ``predicted``; SPECTRUM compares all of them over
     the cells where every one has data. index: the observed frame. predicted: (ny, nx) mm/h each, NaN = no data.
-    sides: of neighbourhoods, odd numbers of cells. valid: (ny, nx), False leaves a cell out. ``name`` comes back."""
+    sides: of neighbourhoods, odd numbers of cells. region: cells outside are left
+    out. ``name`` comes back."""
 
     name: Hashable
     what: str
@@ -37,7 +40,12 @@ class DiagnoseRequest:
     predicted: tuple[AnyField, ...]
     thresholds: tuple[float, ...] = RAIN_CLASSES
     sides: tuple[int, ...] = SIDES
-    valid: NDArray[np.bool_] | None = None
+    region: Region | None = None
+
+    @cached_property
+    def valid(self) -> NDArray[np.bool_] | None:
+        """(ny, nx), False for the cells that are left out; found by the job, not by who asks."""
+        return None if self.region is None else self.region.mask(self.sequence.grid)
 
 
 @dataclass(frozen=True)
