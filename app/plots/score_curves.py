@@ -20,6 +20,8 @@ from app.theme import small_font
 Values = Sequence[Sequence[float | None]]
 TOP = 24.0
 COLUMN = 42.0
+GAP = 20.0
+"""Between curves and numbers, so that the last lead time under the curves has room."""
 NARROWEST = 70.0
 """Pixels that the curves need; with less beside them the numbers are left to the mouse."""
 LOW = 160
@@ -135,7 +137,7 @@ class ScoreCurves(Plot):
     def draw(self, painter: QPainter, size: QSize) -> None:
         keys = 34.0 if self._by_model() else 62.0
         full = keys + COLUMN * max(len(self._curves), 1)
-        self._numbers_fit = size.width() - LEFT - 14 - full >= NARROWEST
+        self._numbers_fit = size.width() - LEFT - GAP - 2 - full >= NARROWEST
         table = full if self._numbers_fit else keys if self._thresholds else 0.0
         metrics, x, y = QFontMetricsF(painter.font()), lead_axis(self._leads), self._axis()
         names = self._names(metrics, size)
@@ -143,7 +145,7 @@ class ScoreCurves(Plot):
         self._row = min(ROW, max(LEAST_ROW, (size.height() - TOP - 4 - rows * ROW) / self._rows))
         low = size.height() < LOW
         below = (BOTTOM - 14 if low else BOTTOM) + 2 + rows * ROW
-        self._frame = frame = QRectF(LEFT, TOP, max(size.width() - LEFT - 14 - table, 60),
+        self._frame = frame = QRectF(LEFT, TOP, max(size.width() - LEFT - GAP - 2 - table, 60),
                                      max(size.height() - TOP - below, 40))
         painter.setPen(QColor(self.theme.text))
         painter.drawText(QPointF(8, 15), metrics.elidedText(self._title, Qt.TextElideMode.ElideRight,
@@ -154,7 +156,7 @@ class ScoreCurves(Plot):
             for row in range(min(self._rows, len(values))):
                 if self._shows(model, row):
                     self._draw_curve(painter, y, model, row, values[row])
-        self._draw_table(painter, frame.right() + 12, size.width())
+        self._draw_table(painter, frame.right() + GAP, size.width())
         self._draw_names(painter, names, size.height())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
@@ -200,7 +202,7 @@ class ScoreCurves(Plot):
             at = frame.left() + lead_axis(self._leads).part(self._position) * frame.width()
             painter.setPen(QPen(QColor(self.theme.accent), 1))
             painter.drawLine(QPointF(at, frame.top()), QPointF(at, frame.bottom()))
-        first = frame.right() + 12 + (30.0 if self._by_model() else 58.0)
+        first = frame.right() + GAP + (30.0 if self._by_model() else 58.0)
         for row in range(self._rows if self._curves and self._numbers_fit else 0):
             for column, model in enumerate(self._curves):
                 value = self.value_at(model, row)
