@@ -31,6 +31,8 @@ from app.settings import DEVICES
 from engine import catalogue
 
 NAME = Qt.ItemDataRole.UserRole
+KEPT_ROWS = (2, 6)
+"""Least and most of the list of forecasts that are in sight at once."""
 KINDS = ("forecaster", "deblurrer", "downscaler")
 _SMALLER = 0.95
 """Weights with fewer of the paper's numbers than this are told to be a smaller network."""
@@ -108,7 +110,6 @@ class RunPanel(QWidget):
         self.progress.setFixedHeight(6)
         self.kept.setAccessibleName("Forecasts from this reference time")
         self.kept.setToolTip("Forecasts from this reference time; click one to show it (N shows the next)")
-        self.kept.setMinimumHeight(40)
         self.kept.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # how it stands is said at the end
         for box in (self.forecaster, self.deblurrer, self.downscaler, self.reference):
             box.setMinimumContentsLength(12)
@@ -119,9 +120,10 @@ class RunPanel(QWidget):
         column.addLayout(form)
         column.addLayout(buttons)
         column.addWidget(self.progress)
+        column.addWidget(self.kept)  # before what may take many lines
         column.addWidget(self.status)
         column.addWidget(self.sharpened)
-        column.addWidget(self.kept, 1)
+        column.addStretch(1)
 
     def _fill(self) -> None:
         """Models that have parameters wait, greyed, until the engine has told which have weights."""
@@ -263,6 +265,9 @@ class RunPanel(QWidget):
             if run is forecasting.shown:
                 self.kept.setCurrentItem(item)
         self.kept.blockSignals(False)
+        rows = min(max(len(runs), KEPT_ROWS[0]), KEPT_ROWS[1])
+        row = max(self.kept.sizeHintForRow(0), self.kept.fontMetrics().height())
+        self.kept.setFixedHeight(rows * row + 2 * self.kept.frameWidth() + 2)
 
     def _run_chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:

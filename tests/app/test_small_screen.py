@@ -106,3 +106,19 @@ def test_a_forecasters_name_is_whole_before_the_word_for_the_pane_is(qtbot: QtBo
     assert pane._left.text() == "lagrangian-unet"
     pane.resize(600, 400)
     assert pane._left.text() == "PREDICTED lagrangian-unet"
+
+
+def test_the_list_of_forecasts_stays_in_sight_under_long_notes(driver: Driver) -> None:
+    driver.show()
+    driver.run()
+    run = driver.session.shown_run
+    assert run is not None
+    run.notes = ("It was trained on other pixels, for another step and another climate. " * 6,)
+    driver.session.forecasting.runs_changed.emit()
+    driver.quiet()
+    panel = driver.run_panel
+    assert "another climate" in panel.status.text()
+    shown = panel.kept.visibleRegion().boundingRect()
+    assert shown.height() == panel.kept.height(), "not scrolled out of sight"
+    assert panel.kept.geometry().top() < panel.status.geometry().top()
+    assert driver.window.size() == SMALL
