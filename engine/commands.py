@@ -228,13 +228,15 @@ def denoise(*, paths: tuple[Path, ...], output: Path | None, product: str, heigh
               help="Minutes between frames, for --moving-frame only.")
 @click.option("--crop", type=Numbers("W,S,E,N"), help="Degrees of longitude and latitude.")
 @click.option("--pixel-km", type=click.FloatRange(0.01, 100), help="Pixel size, averaged by area if larger.")
+@click.option("--beside", multiple=True, type=click.Choice(["measurement_height", "rain_probability"]),
+              help="Hold this field of MeteoNet's as well.")
 @polar_map
 @json_option
 def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | None, tile: int | None,
          threshold: float, least_rain: float, most_missing: float, bits: str, split: tuple[float, float, float],
          validation_from: datetime | None, test_from: datetime | None, moving_frame: int, step_minutes: float,
          crop: tuple[float, float, float, float] | None, pixel_km: float | None, product: str, height_m: float,
-         as_json: bool) -> int:
+         beside: tuple[str, ...], as_json: bool) -> int:
     """Cut archives to sequences for training: each folder is an archive, files that are named belong to one."""
     from engine.jobs.convert import Changes
     from engine.jobs.pack import PackRequest, PackSettings
@@ -244,7 +246,7 @@ def pack(*, paths: tuple[Path, ...], output: Path, length: int, stride: int | No
     cuts = None if validation_from is None or test_from is None else (validation_from, test_from)
     settings = PackSettings(length=length, stride=stride, tile=tile, threshold=threshold, least_rain=least_rain,
                             most_missing=most_missing, bits=int(bits), split=split, cuts=cuts,
-                            moving=moving_frame, step_minutes=step_minutes)
+                            moving=moving_frame, step_minutes=step_minutes, beside=beside)
     request = PackRequest(paths, output, settings, Changes(crop=crop, pixel_km=pixel_km),
                           PolarOptions(product, height_m))
     return answer("pack", request, as_json, printing.plain)

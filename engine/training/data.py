@@ -4,7 +4,7 @@ and the step, whoever reads it and wherever a run begins."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -38,8 +38,8 @@ class Lessons(Dataset[Example]):
         data, draw = self.recipe.data, sample_draw(self.recipe.run.seed, step, position)
         whole = self.source.sequence(int(self.order.of_step(step)[position]))
         cut = piece(whole, data.inputs + data.leads, data.every, data.crop, draw)
-        changed, below = augmented_with(cut.codes, cut.fixed, self.recipe.augment, draw)
-        return self.preparation.prepare(replace(cut, codes=changed, fixed=below), draw)
+        changed, below = augmented_with(cut.codes, cut.planes(), self.recipe.augment, draw)
+        return self.preparation.prepare(cut.placed(changed, below), draw)
 
 
 class Plan:

@@ -8,6 +8,7 @@ what an archive with coarser cells measures.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.downscalers.flow_interpolation import AlongMotion
 from engine.downscalers.protocol import Factors, Frame, Series
 from engine.errors import NotEnoughInput, WrongUsage
 from engine.forecasters.protocol import Context
+from engine.radar.changing_fields import RAIN_RATE, WORDS, as_shown
 from engine.radar.grid import Grid
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, unit_dbz, unit_pixel_of_code
 from engine.radar.sequence import Field
@@ -36,10 +38,12 @@ class Downscaling(Preparation):
     least, most: dBZ. Echo below ``least`` becomes none, as the paper filters what is below 15 dBZ and scales to
     [15, 70]. guided: among the inputs, in order of time, are coarse frames in between, carried along the motion.
     margin: fine cells at each side of a piece, a multiple of 2, that the motion is sought in and that are cut then.
-    dynamic: further fields that change with time, which no pack holds: NotEnoughInput says so."""
+    changing: names of the fields that change with time and are shown beside the reflectivity, in the network's order
+    (:mod:`engine.radar.changing_fields`): of the rain itself, from the pack, or from ``fixed_files`` where ``fixed``
+    names them too. NotEnoughInput where one is in none of them."""
 
     def __init__(self, data: DataPart, least: float = PIXEL_DBZ_MIN, most: float = PIXEL_DBZ_MIN + PIXEL_DBZ_RANGE,
-                 guided: bool = False, margin: int = 0, dynamic: bool = False) -> None:
+                 guided: bool = False, margin: int = 0, changing: Sequence[str] = ()) -> None:
         super().__init__(data)
         if margin < 0 or margin % 2 or (data.crop and 2 * margin >= data.crop):
             raise WrongUsage("The margin is an even number of cells, less than half of the crop.")
@@ -50,24 +54,43 @@ class Downscaling(Preparation):
             raise WrongUsage("Downscaling makes its own coarse frames; it takes no resize.")
         if not most > least:
             raise WrongUsage(f"The scale ends above where it begins, not {least:g} to {most:g} dBZ.")
-        self.dbz, self.guided, self.margin, self.dynamic = (least, most), guided, margin, dynamic
+        if not set(changing) <= set(WORDS):
+            raise WrongUsage(f"Beside the reflectivity there are {', '.join(WORDS)}, not {', '.join(changing)}.")
+        self.dbz, self.guided, self.margin, self.changing = (least, most), guided, margin, tuple(changing)
 
     def prepare(self, sample: Sample, draw: np.random.Generator) -> Example:
-        if self.dynamic:
-            raise NotEnoughInput("This network reads the precipitation rate and the height of measurement beside the "
-                                 "reflectivity; packs hold rain alone, and no reader gives the height.",
-                                 advice="Train one that reads rain alone, such as zsm.")
         rain = rain_rate_of_codes(sample)
         if rain.shape[1] % 2 or rain.shape[2] % 2:
             raise WrongUsage(f"Frames of {rain.shape[1]} x {rain.shape[2]} cells cannot be halved; take an even crop.")
         coarse = np.stack([block_means(frame, FACTORS) for frame in rain[::2]])
         if self.guided:
             coarse = with_carried(coarse, 2 * sample.step_minutes, sample.zr)
-        shown = torch.from_numpy(self._inner(np.nan_to_num(self._scaled(coarse)), self.margin // 2))[:, None]
+        channels = [np.nan_to_num(self._scaled(coarse)),
+                    *(as_shown(name, self._beside(name, sample, coarse)) for name in self.changing)]
+        shown = torch.from_numpy(np.stack([self._inner(channel, self.margin // 2) for channel in channels], axis=1))
         targets = torch.from_numpy(self._inner(self._scaled(rain), self.margin))[:, None]
-        below = () if sample.fixed is None else (
-            torch.from_numpy(self._inner(halved(sample.fixed), self.margin // 2)),)
-        return Example((shown, *below), targets.nan_to_num(0.0), ~torch.isnan(targets))
+        return Example((shown, *self._below(sample)), targets.nan_to_num(0.0), ~torch.isnan(targets))
+
+    def _below(self, sample: Sample) -> tuple[Tensor, ...]:
+        """The fixed fields that the network is shown as such."""
+        if sample.fixed is None:
+            return ()
+        kept = [number for number, name in enumerate(self.data.fixed) if name not in self.changing]
+        return (torch.from_numpy(self._inner(halved(sample.fixed[kept]), self.margin // 2)),) if kept else ()
+
+    def _beside(self, name: str, sample: Sample, coarse: Field) -> Field:
+        """(T, ny, nx) on the coarse grid in the field's unit; for a frame in between what held before it."""
+        if name == RAIN_RATE:
+            return coarse
+        if name in sample.beside:
+            known = halved(sample.beside[name][::2])
+            return known[[number // (2 if self.guided else 1) for number in range(len(coarse))]]
+        if name in self.data.fixed and sample.fixed is not None:
+            return np.repeat(halved(sample.fixed[[self.data.fixed.index(name)]]), len(coarse), axis=0)
+        raise NotEnoughInput(
+            f"This network reads {WORDS[name]}, which neither the pack nor a file gives.",
+            advice=f"Cut the pack from MeteoNet's new reflectivity with --beside {name}, or name {name} among the "
+                   "recipe's fixed fields and a file with it among fixed_files.")
 
     def _scaled(self, rain_rate: Field) -> Field:
         return unit_dbz(rain_rate, ZR(*self.data.zr), *self.dbz)

@@ -2,7 +2,8 @@
 
 ``frames`` (n, length, ny, nx) are codes of :func:`engine.radar.scaling.code_of_dbz`, uint8 or uint16, one sequence a
 chunk; ``times`` (n, length) microseconds since 1970; ``split`` (n,), ``archive`` (n,), ``origin`` (n, 2) row and
-column of the tile in its archive. What is the same for all stands in attributes; the archives as JSON.
+column of the tile in its archive; ``beside_NAME`` (n, length, ny, nx) uint16 where fields beside the rain are held
+(:mod:`engine.training.beside`). What is the same for all stands in attributes; the archives as JSON.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from numpy.typing import NDArray
 from engine import __version__
 from engine.cancel import CancelToken
 from engine.errors import NotEnoughInput, UnreadableInput, WrongUsage
+from engine.radar.changing_fields import RAIN_RATE, WORDS
 from engine.radar.scaling import PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE, code_of_dbz, unit_pixel_of_code
 from engine.radar.sequence import Field, RadarSequence
 from engine.radar.units import ZR
+from engine.training.beside import Numbers, beside, field_of
 from engine.training.moving_packs import ABSENT, moved, moving_candidates
 
 SPLITS = ("train", "validation", "test")
 FORMAT = "stormdeck-pack"
 VERSION = 1
+_BESIDE = "beside_"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK_BYTES = 4 * 1024**2
 _MOST_BYTES = 4 * 1024**3
@@ -45,7 +49,8 @@ class PackSettings:
     threshold. most_missing: share of cells without data that is allowed. split: shares of train, validation and test
     in time, or ``cuts``: where validation and test begin. moving: how many of the frames lie at or before the reference
     time in whose moving frame (:mod:`engine.training.moving_packs`) the sequence is seen; 0: as on the map.
-    step_minutes: of the sequence, the archive's where 0; only in the moving frame. Raises WrongUsage."""
+    step_minutes: of the sequence, the archive's where 0; only in the moving frame. beside: names of fields that lie
+    beside the rain (:mod:`engine.radar.changing_fields`) and are held as well. Raises WrongUsage."""
 
     length: int = 25
     stride: int | None = None
@@ -58,6 +63,7 @@ class PackSettings:
     cuts: tuple[datetime, datetime] | None = None
     moving: int = 0
     step_minutes: float = 0.0
+    beside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.length < 2 or self.step_frames < 1 or (self.tile is not None and self.tile < 8):
@@ -65,6 +71,11 @@ class PackSettings:
         if not 0 <= self.moving < self.length or self.step_minutes < 0 or (self.step_minutes and not self.moving):
             raise WrongUsage("In the moving frame, some frames lie after the reference time; only there may the step "
                              "be another than the archive's.")
+        if self.moving and self.beside:
+            raise WrongUsage("What lies beside the rain is not carried along with it; cut the pack on the map.")
+        if not set(self.beside) <= set(WORDS) - {RAIN_RATE}:
+            raise WrongUsage(f"A pack holds {', '.join(sorted(set(WORDS) - {RAIN_RATE}))} beside the rain, not "
+                             f"{', '.join(self.beside)}.")
         if self.bits not in (8, 16):
             raise WrongUsage(f"Packs hold 8 or 16 bits a cell, not {self.bits}.")
         if not (0 <= self.least_rain <= 1 and 0 <= self.most_missing <= 1 and self.threshold > 0):
@@ -157,10 +168,11 @@ def tiles(shape: tuple[int, int], tile: int | None) -> list[tuple[int, int, int,
 
 @dataclass(frozen=True)
 class Cut:
-    """A sequence for the pack. codes: (length, ny, nx)."""
+    """A sequence for the pack. codes: (length, ny, nx). beside: as large, by name."""
 
     codes: Codes
     origin: tuple[int, int]
+    beside: dict[str, Numbers]
 
 
 def cut_out(sequence: RadarSequence, run: Candidate, settings: PackSettings,
@@ -181,10 +193,13 @@ def cut_out(sequence: RadarSequence, run: Candidate, settings: PackSettings,
     for rain in fields:
         codes.append(code_of_dbz(sequence.zr.dbz(rain), settings.bits))
         counts += [_count(rain[r:r + h, c:c + w], settings.threshold) for r, c, h, w in places]
+    more = beside(sequence, run.indices, settings.beside)
     for (row, column, high, wide), (valid, rainy) in zip(places, counts, strict=True):
         cells = high * wide * settings.length
         if valid > 0 and valid >= cells * (1 - settings.most_missing) and rainy >= valid * settings.least_rain:
-            yield Cut(np.stack([field[row:row + high, column:column + wide] for field in codes]), (row, column))
+            cut = (..., slice(row, row + high), slice(column, column + wide))
+            others = {name: field[cut] for name, field in more.items()}
+            yield Cut(np.stack([field[cut] for field in codes]), (row, column), others)
 
 
 def _count(rain: Field, threshold: float) -> tuple[int, int]:
@@ -229,6 +244,9 @@ class PackWriter:
         make = self._file.create_dataset
         make("frames", (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, compression="gzip",
              compression_opts=1, shuffle=settings.bits == 16)
+        for name in settings.beside:
+            make(f"{_BESIDE}{name}", (0, *shape), np.uint16, maxshape=(None, *shape), chunks=chunk, compression="gzip",
+                 compression_opts=1, shuffle=True)
         make("times", (0, settings.length), np.int64, maxshape=(None, settings.length), chunks=(256, settings.length))
         for name, width in (("split", ()), ("archive", ()), ("origin", (2,))):
             make(name, (0, *width), np.int32, maxshape=(None, *width), chunks=(1024, *width))
@@ -239,7 +257,8 @@ class PackWriter:
         """The next sequence."""
         sequence = self._sequences[run.archive]
         times = [(time - _EPOCH) // timedelta(microseconds=1) for time in _times(sequence, run, self._settings)]
-        values = {"frames": cut.codes, "times": times, "split": split, "archive": run.archive, "origin": cut.origin}
+        values = {"frames": cut.codes, "times": times, "split": split, "archive": run.archive, "origin": cut.origin,
+                  **{f"{_BESIDE}{name}": field for name, field in cut.beside.items()}}
         for name, value in values.items():
             dataset = self._file[name]
             dataset.resize(self._count + 1, axis=0)
@@ -300,6 +319,9 @@ class Pack:
             raise ValueError("its parts differ in length")
         if (float(file.attrs["dbz_min"]), float(file.attrs["dbz_range"])) != (PIXEL_DBZ_MIN, PIXEL_DBZ_RANGE):
             raise ValueError("its scaling law is another")
+        self.held = tuple(name.removeprefix(_BESIDE) for name in file if name.startswith(_BESIDE))
+        if any(file[f"{_BESIDE}{name}"].shape != frames.shape for name in self.held):
+            raise ValueError("what it holds beside the rain is of another size")
         self.shape: tuple[int, int, int] = frames.shape[1:]
         self.archives: list[dict[str, Any]] = json.loads(file.attrs["archives"])
         self.step_minutes = float(file.attrs["step_minutes"])
@@ -319,10 +341,17 @@ class Pack:
 
     def codes(self, index: int) -> Codes:
         """(length, ny, nx) as stored."""
+        return np.asarray(self._stored("frames", index))
+
+    def beside(self, index: int) -> dict[str, Field]:
+        """(length, ny, nx) float32 in the field's own unit, NaN = no data, of each field in ``held``."""
+        return {name: field_of(self._stored(f"{_BESIDE}{name}", index)) for name in self.held}
+
+    def _stored(self, name: str, index: int) -> Any:
         index = range(len(self))[index]
         try:
             with self._lock:
-                return np.asarray(self._file["frames"][index])
+                return self._file[name][index]
         except (OSError, RuntimeError) as problem:
             raise UnreadableInput(self.path, f"damaged ({problem})", tried="a training pack") from problem
 

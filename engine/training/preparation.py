@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,13 +44,29 @@ PREPARATIONS = {
 @dataclass(frozen=True)
 class Sample:
     """codes: (T, ny, nx) of :func:`engine.radar.scaling.code_of_dbz`, cut and augmented. zr: the archive's. fixed:
-    (F, ny, nx) fields that do not change with time, cut and augmented alike; None where none are wished."""
+    (F, ny, nx) fields that do not change with time, cut and augmented alike; None where none are wished. beside: those
+    that do, (T, ny, nx) each, by name, in their own unit, NaN = no data."""
 
     codes: Codes
     zr: ZR
     step_minutes: float
     pixel_km: float
     fixed: NDArray[np.float32] | None = None
+    beside: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def planes(self) -> NDArray[np.float32] | None:
+        """(N, ny, nx): all fields that lie on the map as the codes do, to be mirrored and turned with them."""
+        parts = [*([] if self.fixed is None else [self.fixed]), *self.beside.values()]
+        return np.concatenate(parts) if parts else None
+
+    def placed(self, codes: Codes, planes: NDArray[np.float32] | None) -> Sample:
+        """The same with other codes and all that :meth:`planes` gave."""
+        if planes is None:
+            return replace(self, codes=codes)
+        first = 0 if self.fixed is None else len(self.fixed)
+        rest = planes[first:].reshape(len(self.beside), -1, *planes.shape[1:]) if self.beside else ()
+        return replace(self, codes=codes, fixed=None if self.fixed is None else planes[:first],
+                       beside=dict(zip(self.beside, rest, strict=True)))
 
 
 class Example(NamedTuple):

@@ -54,7 +54,8 @@ class PackSource:
         number, place = self.places[index]
         pack = self.packs[number]
         fixed = self.ground.under(pack, place) if self.ground is not None else None
-        return Sample(pack.codes(place), pack.zr(place), pack.step_minutes, float(np.mean(pack.pixel_km)), fixed)
+        return Sample(pack.codes(place), pack.zr(place), pack.step_minutes, float(np.mean(pack.pixel_km)), fixed,
+                      pack.beside(place))
 
     def rain_share(self, index: int, threshold: float) -> float:
         sample = self.sequence(index)
@@ -104,17 +105,19 @@ def open_packs(paths: tuple[str, ...], length: int, motion: bool = True) -> tupl
 def piece(sample: Sample, length: int, every: int, crop: int, draw: np.random.Generator | None) -> Sample:
     """``length`` frames, every so manieth, of a square of ``crop`` cells (0: all). Where: drawn, or with None the
     first frames and the middle."""
-    codes, fixed = sample.codes, sample.fixed
+    codes, fixed, beside = sample.codes, sample.fixed, sample.beside
     span = (length - 1) * every + 1
     start = _place(codes.shape[0] - span, draw, 0)
-    codes = codes[start:start + span:every]
+    times = slice(start, start + span, every)
+    codes, beside = codes[times], {name: field[times] for name, field in beside.items()}
     if crop:
         if crop > min(codes.shape[1:]):
             raise NotEnoughInput(f"A piece of {crop} cells does not fit into frames of {codes.shape[1:]}.")
         row, column = (_place(side - crop, draw, (side - crop) // 2) for side in codes.shape[1:])
-        codes = codes[:, row:row + crop, column:column + crop]
-        fixed = None if fixed is None else fixed[:, row:row + crop, column:column + crop]
-    return Sample(codes, sample.zr, sample.step_minutes, sample.pixel_km, fixed)
+        place = (slice(None), slice(row, row + crop), slice(column, column + crop))
+        codes, beside = codes[place], {name: field[place] for name, field in beside.items()}
+        fixed = None if fixed is None else fixed[place]
+    return Sample(codes, sample.zr, sample.step_minutes, sample.pixel_km, fixed, beside)
 
 
 def _place(most: int, draw: np.random.Generator | None, otherwise: int) -> int:

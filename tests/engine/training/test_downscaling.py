@@ -158,7 +158,7 @@ def test_elevation_has_to_be_given(tmp_path: Path) -> None:
 
 def test_what_no_pack_holds_is_told() -> None:
     with pytest.raises(NotEnoughInput, match="height of measurement"):
-        Downscaling(DATA, dynamic=True).prepare(sample(np.zeros((3, 4, 4))), drawn())
+        Downscaling(DATA, changing=("rain_rate", "measurement_height")).prepare(sample(np.zeros((3, 4, 4))), drawn())
 
 
 def test_packs_of_any_speed_go_together(tmp_path: Path) -> None:
