@@ -9,18 +9,25 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QComboBox
 
 from engine import catalogue
+from engine.radar.changing_fields import MEASUREMENT_HEIGHT
+from engine.radar.static_fields import ELEVATION
 
 UNTRAINED = "Has no weights: see 'networks need training' below"
+NETCDF = (".nc", ".nc4", ".cdf")
 TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
-def lacking_data(elevation: bool) -> dict[str, str]:
-    """Why downscalers cannot run for want of what they read beside the rain, by name. elevation: if it is given."""
+def lacking_data(gives: Collection[str], files: Collection[str]) -> dict[str, str]:
+    """Why downscalers cannot run for want of what they read beside the rain, by name. gives: names of the fields that
+    the archive gives; files: those with further fields. A NetCDF file may hold heights of measurement; the run tells
+    if it does not."""
+    height = MEASUREMENT_HEIGHT in gives or any(file.lower().endswith(NETCDF) for file in files)
     reasons = {}
     for row in catalogue.rows("downscaler"):
-        if "measurement height" in row.reads:
-            reasons[row.name] = "Reads the height of measurement, which no archive gives"
-        elif "elevation" in row.reads and not elevation:
+        if "measurement height" in row.reads and not height:
+            reasons[row.name] = ("Reads the height of measurement, which this archive does not give: open MeteoNet's "
+                                 "new reflectivity, or choose a NetCDF file that has it with File, Elevation model")
+        elif "elevation" in row.reads and not files and ELEVATION not in gives:
             reasons[row.name] = "Reads an elevation model: choose one with File, Elevation model"
     return reasons
 

@@ -74,6 +74,7 @@ class RunPanel(QWidget):
         self._untrained: list[dict[str, object]] = []
         self._trained: dict[str, str] = {}
         self._usable: set[str] = set()
+        self._gives: tuple[str, ...] = ()
         self.horizon = QLabel()
         self.horizon.setObjectName("faint")
         OwnKeys(self.forecaster, self.deblurrer, self.downscaler, self.reference, self.inputs, self.lead_times,
@@ -160,7 +161,7 @@ class RunPanel(QWidget):
         model_lists.fill(self.deblurrer, "deblurrer", usable, self._trained, chosen, nothing="as forecast")
         chosen = self.downscaler.currentData() if self.downscaler.count() else values.downscaler
         model_lists.fill(self.downscaler, "downscaler", usable, self._trained, chosen, nothing="as forecast",
-                         reasons=model_lists.lacking_data(elevation=bool(values.elevation)))
+                         reasons=model_lists.lacking_data(self._gives, values.elevation))
 
     def list_again(self) -> None:
         """After what models read beside the rain was chosen."""
@@ -211,6 +212,11 @@ class RunPanel(QWidget):
     # -- reference time
 
     def _new_archive(self) -> None:
+        sequence = self._session.sequence
+        gives = sequence.gives if sequence is not None else ()
+        if gives != self._gives:
+            self._gives = gives
+            self.list_again()
         self._fill_references()
         self._refresh()
 

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app import wording
 from app.exporting import ExportWish, export_request
+from app.panels.model_lists import lacking_data
 from app.places import Clock
 from app.plots.text_line import TextLine
 from app.settings import Settings
@@ -25,6 +26,7 @@ from engine.jobs.scope import Scope
 from engine.radar.packed import unpacked
 from tests.app.driver import Driver, Key, opened_window, shot
 from tests.app.storms import tiny_sequence
+from tests.engine.meteonet_archive import archive
 
 LEADS = 3
 
@@ -127,9 +129,9 @@ def test_downscalers_without_weights_need_training(driver: Driver) -> None:
     assert set(names) - {None, ""} == {row.name for row in catalogue.rows("downscaler")}
 
 
-def test_what_lacks_data_says_what(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lacks_data_says_what(driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With weights, but without heights to read: greyed with the reason; an elevation model lifts it for those that
-    read nothing else."""
+    read nothing else, an archive with heights of measurement for the others."""
     driver.show()
     driver.quiet()  # the engine's own list has come
     told = [describe(row) for row in catalogue.rows("downscaler")]
@@ -150,6 +152,19 @@ def test_what_lacks_data_says_what(driver: Driver, monkeypatch: pytest.MonkeyPat
     assert driver.window.settings.values.elevation == ("/heights.tif",)
     assert tip("fc-zsm-s") == ""
     assert "height of measurement" in tip("fc-zsm-d")
+    heights = archive(tmp_path / "meteonet")
+    driver.drop(tmp_path / "meteonet" / heights.frames[0].path.name)
+    driver.until(lambda: driver.window.session.sequence is not None
+                 and driver.window.session.sequence.gives == heights.gives)
+    driver.until(lambda: tip("fc-zsm-d") == tip("fc-zsm-ds") == "")
+    driver.show()
+    driver.until(lambda: "height of measurement" in tip("fc-zsm-d"))
+
+
+def test_a_file_may_hold_heights_of_measurement() -> None:
+    assert "fc-zsm-d" in lacking_data((), ("/heights.tif",))
+    assert "fc-zsm-s" in lacking_data(("measurement_height",), ())
+    assert lacking_data((), ("/heights.NC",)) == lacking_data(("measurement_height", "elevation"), ()) == {}
 
 
 def test_places_between_steps() -> None:
