@@ -88,7 +88,9 @@ class Keeping(QObject):
     def may_close(self) -> bool:
         """False where the user is asked first; the window is closed again after the answer."""
         at_stake = self._at_stake()
-        if at_stake and self.box is None and not self._jobs:
+        if at_stake and self._jobs:
+            self._closing = True  # as soon as it is saved
+        elif at_stake and self.box is None:
             self._ask(at_stake)
         return not at_stake
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -22,7 +23,12 @@ from app.context import Context
 from app.own_keys import OwnKeys
 from engine.radar.sequence import RadarSequence
 
+if TYPE_CHECKING:
+    from pyproj import CRS
+
 MOST_LISTED = 8
+NAMELESS = ("", "unknown", "undefined")
+"""Names of projections that say nothing."""
 RECENT_ROWS = 2
 """Of the list of recent archives, which scrolls."""
 
@@ -172,7 +178,7 @@ class ArchivePanel(QWidget):
         if self._session.located and grid.projection is not None:
             high, wide = grid.pixel_km
             rows.append(("pixel", f"{wide:.3g} × {high:.3g} km"))
-            rows.append(("projection", html.escape(_short(grid.projection.name, grid.crs))))
+            rows.append(("projection", html.escape(_short(grid.projection))))
         if layout.source:
             rows.append(("source", html.escape(layout.source)))
         if sequence.filled:
@@ -184,8 +190,11 @@ class ArchivePanel(QWidget):
         return rows
 
 
-def _short(name: str, crs: str | None) -> str:
-    text = name if name and name != "unknown" else (crs or "").strip()
+def _short(projection: CRS) -> str:
+    """Its name, or its kind where it has none."""
+    operation = projection.coordinate_operation
+    kind = operation.method_name if operation is not None else "longitude and latitude"
+    text = projection.name if projection.name not in NAMELESS else kind
     return text if len(text) <= 60 else text[:57] + "…"
 
 

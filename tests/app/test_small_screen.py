@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyproj import CRS
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.panels.archive import _short
 from app.plots.map_pane import MapPane
 from app.plots.score_curves import ScoreCurves
 from app.settings import Settings
@@ -122,3 +124,9 @@ def test_the_list_of_forecasts_stays_in_sight_under_long_notes(driver: Driver) -
     assert shown.height() == panel.kept.height(), "not scrolled out of sight"
     assert panel.kept.geometry().top() < panel.status.geometry().top()
     assert driver.window.size() == SMALL
+
+
+def test_a_projection_without_a_name_is_told_by_its_kind() -> None:
+    assert _short(CRS("+proj=aea +lat_1=-18 +lat_2=-36 +lon_0=132")) == "Albers Equal Area"
+    assert _short(CRS("+proj=longlat +ellps=GRS80")) == "longitude and latitude"
+    assert _short(CRS("EPSG:3035")) == "ETRS89-extended / LAEA Europe"
