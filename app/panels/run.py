@@ -122,8 +122,8 @@ class RunPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.kept)  # before what may take many lines
-        column.addWidget(self.status)
         column.addWidget(self.sharpened)
+        column.addWidget(self.status)
         column.addStretch(1)
 
     def _fill(self) -> None:

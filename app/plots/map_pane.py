@@ -326,6 +326,8 @@ class MapPane(QWidget):
             if self._left.fontMetrics().horizontalAdvance(left) <= room:
                 break
             left = left.replace(word, short)
+        chained = " + " in left  # both ends tell something: what forecast and what came after it
+        self._left.elide = Qt.TextElideMode.ElideMiddle if chained else Qt.TextElideMode.ElideRight
         self._left.setText(left)
         self._right.setText(right.split("  ")[-1] if tight else right)
 

@@ -16,6 +16,7 @@ class TextLine(QWidget):
                  alignment: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
         super().__init__(parent)
         self._text = ""
+        self.elide = Qt.TextElideMode.ElideRight
         self._widest = widest
         self._alignment = alignment | Qt.AlignmentFlag.AlignVCenter
         policy = QSizePolicy.Policy.Fixed if widest else QSizePolicy.Policy.Ignored
@@ -54,6 +55,6 @@ class TextLine(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
-        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        text = self.fontMetrics().elidedText(self._text, self.elide, self.width())
         painter.drawText(self.rect(), int(self._alignment), text)
         painter.end()

@@ -31,6 +31,8 @@ HEIGHT = 76
 _SIDE = 24.0
 _TOP, _BAR = 24.0, 26.0
 _NOTCH = 120
+_SECONDS = 0.2
+"""Minutes that a time may lie beside a round one."""
 _TICK_STEPS = (5, 6, 10, 12, 15, 30, 60, 90, 120, 180, 240, 360, 720, 1440)
 
 
@@ -279,12 +281,16 @@ class Timeline(QWidget):
         order = [i for i in (self._track.reference, last, 0) if i is not None]
         between = [(b.time - a.time).total_seconds() / 60 for a, b in pairwise(entries)]
         step = min((minutes for minutes in between if minutes > 0), default=5.0)
+        step = round(step) if abs(step - round(step)) < _SECONDS else step
         wide = (self.width() - 2 * _SIDE) / len(entries)
         even = next((m for m in _TICK_STEPS if m % step == 0 and m / step * wide >= room), 60)
         return order + [i for i, e in enumerate(entries) if i not in order and self._minutes(e) % even == 0]
 
     def _minutes(self, entry: TimelineEntry) -> float:
-        return entry.time.hour * 60 + entry.time.minute if entry.lead_minutes is None else entry.lead_minutes
+        """Of the day or the lead; volumes begin some seconds after the minute that they are meant for."""
+        time = entry.time
+        minutes = time.hour * 60 + time.minute + time.second / 60 if entry.lead_minutes is None else entry.lead_minutes
+        return round(minutes) if abs(minutes - round(minutes)) < _SECONDS else minutes
 
     def _tick(self, index: int) -> str:
         entry = self._track.entries[index]

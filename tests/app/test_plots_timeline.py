@@ -118,3 +118,11 @@ def test_empty_track_takes_clicks_and_keys(timeline: Timeline) -> None:
     QTest.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(50, 36))
     QTest.keyClick(timeline, Qt.Key.Key_Right)
     assert timeline.position == 0
+
+
+def test_volumes_that_begin_some_seconds_late_have_their_times_below(timeline: Timeline) -> None:
+    late = [timedelta(seconds=seconds) for seconds in (5, 4, 6, 4, 5, 4, 3, 4)]
+    entries = tuple(TimelineEntry(START + timedelta(minutes=5 * i) + more, "observed") for i, more in enumerate(late))
+    timeline.set_track(TimelineTrack(entries, 3))
+    assert sorted(timeline._label_order(40.0)) == list(range(8))
+    assert sorted(timeline._label_order(130.0)) == [0, 2, 3, 4, 6, 7], "every ten minutes, the ends and the reference"

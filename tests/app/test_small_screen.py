@@ -108,6 +108,9 @@ def test_a_forecasters_name_is_whole_before_the_word_for_the_pane_is(qtbot: QtBo
     assert pane._left.text() == "lagrangian-unet"
     pane.resize(600, 400)
     assert pane._left.text() == "PREDICTED lagrangian-unet"
+    assert pane._left.elide == Qt.TextElideMode.ElideRight
+    pane.set_titles("PREDICTED rover-nonlinear + postcast", "17:55 UTC  +30 min")
+    assert pane._left.elide == Qt.TextElideMode.ElideMiddle, "a chain is cut in its middle"
 
 
 def test_the_list_of_forecasts_stays_in_sight_under_long_notes(driver: Driver) -> None:
