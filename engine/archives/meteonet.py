@@ -103,9 +103,9 @@ def read_beside(ref: FrameRef, name: str) -> Field:
 def ground_files(path: Path) -> tuple[Path, ...]:
     """The files with land-sea mask and elevation of a file's zone, beside it or in a folder ``masks`` there or one
     folder higher (as MeteoNet's samples lie)."""
-    zone = next((zone for zone in ("NW", "SE") if zone in path.stem), "")
+    pattern = next((f"*{zone}*masks*.grib*" for zone in ("NW", "SE") if zone in path.stem), "*masks*.grib*")
     folders = (path.parent, path.parent / "masks", path.parent.parent / "masks")
-    return tuple(file for folder in folders for file in sorted(folder.glob(f"*{zone}*masks*.grib*"))
+    return tuple(file for folder in folders for file in sorted(folder.glob(pattern))
                  if file.suffix != ".idx")[:1]
 
 

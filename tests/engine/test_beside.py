@@ -12,12 +12,14 @@ import torch
 from engine.archives import open_archive
 from engine.archives.beside import changing_field, ground
 from engine.archives.ground_files import read_ground
+from engine.commands import run as command
 from engine.downscalers.neural import NeuralDownscaler
 from engine.downscalers.protocol import Options
 from engine.errors import NotEnoughInput
 from engine.forecasters.persistence import Persistence
 from engine.forecasters.protocol import Context, Inputs
 from engine.forecasters.protocol import Options as ForecastOptions
+from engine.jobs import weights as weights_job
 from engine.jobs.downscale import Refining
 from engine.networks.configuration import Configuration, Option, build
 from engine.networks.weights import Header, save
@@ -104,19 +106,24 @@ def test_heights_of_measurement_from_a_file(tmp_path: Path, name: str, unit: str
     assert (field.values == metres).all()
 
 
-def refined(sequence: RadarSequence, folder: Path, files: tuple[Path, ...] = (), **options: Option) -> list[Field]:
-    """What a small FC-ZSM with random weights makes of a forecast of one lead time."""
+def weight_file(folder: Path, **options: Option) -> Path:
+    """A small FC-ZSM with random weights that makes rain everywhere."""
     torch.manual_seed(1)
     small: dict[str, Option] = {"front": 1, "back": 1, "channels": 8, "groups": 2, "dynamic": 3}
     wish = Configuration("zsm", inputs=2, leads=3, options=small | options)
-    path, network = folder / "fc-zsm.safetensors", build(wish)
+    path, network = folder / "fc-zsm-d.safetensors", build(wish)
     assert isinstance(network, ZoomingSlowMo)
     assert network.last.bias is not None
     with torch.no_grad():
         network.last.weight.mul_(10.0)
-        network.last.bias.fill_(0.5)  # rain everywhere
+        network.last.bias.fill_(0.5)
     save(path, network, Header("fc-zsm-d", wish, step_minutes=10, pixel_km=1))
-    refining = Refining("fc-zsm-d", NeuralDownscaler(path), Options(), files, sequence)
+    return path
+
+
+def refined(sequence: RadarSequence, folder: Path, files: tuple[Path, ...] = (), **options: Option) -> list[Field]:
+    """What a small FC-ZSM makes of a forecast of one lead time."""
+    refining = Refining("fc-zsm-d", NeuralDownscaler(weight_file(folder, **options)), Options(), files, sequence)
     frames = np.stack([sequence.rain_rate(number) for number in (0, 1)])
     inputs = Inputs(frames, sequence.times[:2], 5.0, sequence.grid, sequence.zr)
     leads = Persistence().run(inputs, ForecastOptions(1, 1, 0), Context())
@@ -151,3 +158,24 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
         refined(other, tmp_path)
     assert "measurement_height" in told.value.advice
     assert len(refined(other, tmp_path, (heights_file(tmp_path / "own.nc"),))) == 2
+
+
+def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+                             ) -> None:
+    """It runs on MeteoNet as it lies; on an archive without heights it says what is missing, until a file has them."""
+    weight_file(tmp_path)
+    monkeypatch.setattr(weights_job, "folders", lambda: iter([tmp_path]))
+    new = archive(tmp_path / "new").frames[0].path
+    archive(tmp_path / "old", name="aside")  # for the coordinates
+    rain = np.zeros((2, *SHAPE), np.int16)
+    old = meteonet(tmp_path / "old" / "rainfall_NW.npz", rain, [FIRST, FIRST + timedelta(minutes=5)])
+    words = ["--forecaster", "persistence", "--downscaler", "fc-zsm-d", "--inputs", "2", "--lead-times", "1",
+             "-o", str(tmp_path / "out.nc")]
+    assert command(["forecast", str(new), *words]) == 0
+    capsys.readouterr()
+    (tmp_path / "out.nc").unlink()
+    assert command(["forecast", str(old), *words]) == NotEnoughInput.exit_code
+    assert "height of measurement is not there" in capsys.readouterr().err
+    assert not (tmp_path / "out.nc").exists()
+    own = heights_file(tmp_path / "own.nc")
+    assert command(["forecast", str(old), *words, "--elevation", str(own)]) == 0
