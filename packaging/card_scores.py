@@ -36,7 +36,7 @@ def with_scores(path: Path, documents: Mapping[str, Mapping[str, Any]]) -> bool:
     found = {title: entry(document, name) for title, document in documents.items() if name in document["forecasters"]}
     if found:
         card = replace(header.card, scores={**header.card.scores, "untouched": found})
-        weights.save(path, network, replace(header, card=card))
+        weights.save(path, network, replace(header, name=name, card=card))
     return bool(found)
 
 

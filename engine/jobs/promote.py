@@ -51,7 +51,7 @@ def run(request: PromoteRequest, scope: Scope) -> Iterator[Event]:
     target.parent.mkdir(parents=True, exist_ok=True)
     older = _set_aside(target) if request.output is None else None
     settle = partial(settled, recipe=recipe, check=check, preparation=preparation(recipe.data))
-    header = publish(source, target, recipe, learn.about(), request.weaknesses, settle)
+    header = publish(source, target, recipe, learn.about(), request.weaknesses, settle, model)
     yield Finished({"weights": str(target), "model": recipe.title, "used_as": model, "step": header.card.steps,
                     "scores": header.card.scores, "older": None if older is None else str(older)})
 

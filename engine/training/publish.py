@@ -20,9 +20,10 @@ from engine.training.validation import PERSISTENCE
 
 
 def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses: str = "",
-            settle: Callable[[nn.Module], ReadOut | None] | None = None) -> weights.Header:
+            settle: Callable[[nn.Module], ReadOut | None] | None = None, name: str = "") -> weights.Header:
     """Writes the weights of a checkpoint, whole or not at all. about: the data that was trained on. settle: what is
-    done to the network before that; it says how the forecasts are read.
+    done to the network before that; it says how the forecasts are read. name: by which users know the network; the
+    recipe's title if none is given.
 
     Raises UnreadableInput where the checkpoint is damaged, NotEnoughInput where it is of another network."""
     content = checkpoint.load(source)
@@ -32,7 +33,7 @@ def publish(source: Path, target: Path, recipe: Recipe, about: About, weaknesses
     network.load_state_dict(kept)
     read_out = None if settle is None else settle(network.eval())
     least, most = preparation(recipe.data).dbz
-    header = weights.Header(recipe.title, words, about.step_minutes, about.pixel_km, *recipe.data.zr,
+    header = weights.Header(name or recipe.title, words, about.step_minutes, about.pixel_km, *recipe.data.zr,
                             card=card(recipe, content, about, weaknesses), dbz_least=least, dbz_most=most,
                             read_out=read_out)
     weights.save(target, network, header)
