@@ -47,7 +47,7 @@ POPULATED = 0.001
 """Share of the compared cells that must reach a threshold for it to count as populated."""
 WAVES_KM = (4.0, 16.0)
 FLOW_MEAN = "flow-mean"
-FORECASTERS = (FLOW_MEAN, "simvp", "ms-convlstm", "ms-predrnn", "pysteps-sprog")
+FORECASTERS = (FLOW_MEAN, "simvp", "ms-convlstm", "ms-predrnn", "convgru", "pysteps-sprog")
 DRAWN = "postcast, as drawn"
 DEBLURRERS = ("", DRAWN, "postcast", "probability-matching", "unsharp", "wiener")
 
