@@ -97,6 +97,7 @@ NETWORKS = (
     Network("simvp", PLAIN, ("simvp-small",)),
     Network("convgru", PLAIN, ("convgru-small",)),
     Network("trajgru", PLAIN, ("trajgru-small",)),
+    Network("db-convlstm", PLAIN, ("db-convlstm-small",), begins="ms-convlstm"),
     Network("postcast", tuple(_frames()), ("postcast",)),
     Network("unet-small", FINE, ("unet-small",), "best"),
     Network("unet3d-small", FINE, ("unet3d-small",), "best"),
