@@ -191,7 +191,8 @@ class ArchivePanel(QWidget):
 
 
 def _short(projection: CRS) -> str:
-    """Its name, or its kind where it has none."""
+    """Its name, or its kind where it has none; not the shift of datum that is bound to it."""
+    projection = projection.source_crs or projection if projection.is_bound else projection
     operation = projection.coordinate_operation
     kind = operation.method_name if operation is not None else "longitude and latitude"
     text = projection.name if projection.name not in NAMELESS else kind

@@ -132,4 +132,6 @@ def test_the_list_of_forecasts_stays_in_sight_under_long_notes(driver: Driver) -
 def test_a_projection_without_a_name_is_told_by_its_kind() -> None:
     assert _short(CRS("+proj=aea +lat_1=-18 +lat_2=-36 +lon_0=132")) == "Albers Equal Area"
     assert _short(CRS("+proj=longlat +ellps=GRS80")) == "longitude and latitude"
+    shifted = "+proj=somerc +lat_0=46.95 +lon_0=7.44 +k_0=1 +ellps=bessel +towgs84=674.374,15.056,405.346,0,0,0,0"
+    assert _short(CRS(shifted)) == "Hotine Oblique Mercator (variant B)"
     assert _short(CRS("EPSG:3035")) == "ETRS89-extended / LAEA Europe"
