@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog
 
+from app.dialogs.question import Question
 from app.learning import Keepable
 from engine import catalogue
 from engine.jobs.events import TERMINAL, Event, Failed, Finished
@@ -30,7 +31,7 @@ class Keeping(QObject):
         self._waiting: list[Keepable] = []
         self._jobs: dict[int, Keepable] = {}
         self._closing = False
-        self.box: QMessageBox | None = None
+        self.box: Question | None = None
         self._learning.changed.connect(self._follow)
         self._learning.left.connect(self._offer, Qt.ConnectionType.QueuedConnection)  # once the new archive is there
         self._follow()
@@ -95,14 +96,9 @@ class Keeping(QObject):
         return not at_stake
 
     def _ask(self, at_stake: Sequence[Keepable]) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Learnt from new frames", " ".join(map(_told, at_stake)),
-                          QMessageBox.StandardButton.NoButton, self._window)
-        box.setInformativeText(AFTER)
-        self.keep_as = box.addButton("Keep as…", QMessageBox.ButtonRole.AcceptRole)
-        self.discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
-        self.stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(self.keep_as)
-        box.setEscapeButton(self.stay)
+        box = Question(self._window, "Learnt from new frames", " ".join(map(_told, at_stake)), AFTER, "Keep as…",
+                       "Discard")
+        self.keep_as, self.discard, self.stay = box.yes, box.no, box.stay
         box.finished.connect(self._on_answer)
         self.box = box
         box.open()

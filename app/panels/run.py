@@ -14,13 +14,13 @@ from PySide6.QtWidgets import (
     QListWidgetItem,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app import wording
 from app.context import Context
+from app.dialogs.fields import spin
 from app.own_keys import OwnKeys
 from app.panels import model_lists
 from app.panels.learning_line import LearningLine
@@ -55,8 +55,8 @@ class RunPanel(QWidget):
         self.downscaler = QComboBox()
         self.downscaler.setToolTip("Twice as many cells along both axes, twice as many lead times")
         self.reference = QComboBox()
-        self.inputs = _spin(1, 60, values.inputs, "Number of input frames")
-        self.lead_times = _spin(1, 240, values.lead_times, "Number of lead times")
+        self.inputs = spin(1, 60, values.inputs, "Number of input frames")
+        self.lead_times = spin(1, 240, values.lead_times, "Number of lead times")
         self.device = QComboBox()
         self.start = QPushButton("Run")
         self.start.setToolTip("Run the forecast (R)")
@@ -292,15 +292,6 @@ class RunPanel(QWidget):
         self.progress.setRange(0, 0 if fraction is None else 100)
         self.progress.setValue(0 if fraction is None else round(100 * fraction))
         self.status.setText(text)
-
-
-def _spin(low: int, high: int, value: int, name: str) -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(low, high)
-    spin.setValue(value)
-    spin.setAccessibleName(name)
-    spin.setKeyboardTracking(False)
-    return spin
 
 
 def _trained(weights: dict[str, Any], parameters: Any) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QCheckBox, QMessageBox
+from PySide6.QtWidgets import QCheckBox
+
+from app.dialogs.question import Question
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -22,7 +24,7 @@ class Closing(QObject):
         super().__init__(window)
         self._window, self._runs, self._settings = window, runs, settings
         self._answered = False
-        self.box: QMessageBox | None = None
+        self.box: Question | None = None
 
     def may_close(self) -> bool:
         """False where the user is asked first; the window is closed again after the answer."""
@@ -39,16 +41,12 @@ class Closing(QObject):
 
     def _ask(self, count: int) -> None:
         what = "A training run goes on." if count == 1 else f"{count} training runs go on."
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Training goes on", what, QMessageBox.StandardButton.NoButton,
-                          self._window)
-        box.setInformativeText("It can go on without the window and is found again at the next start, or pause and "
-                               "be resumed.")
-        self.keep = box.addButton("Keep training", QMessageBox.ButtonRole.AcceptRole)
-        self.pause = box.addButton("Pause", QMessageBox.ButtonRole.DestructiveRole)
-        self.stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+        box = Question(self._window, "Training goes on", what,
+                       "It can go on without the window and is found again at the next start, or pause and be resumed.",
+                       "Keep training", "Pause")
+        self.keep, self.pause, self.stay = box.yes, box.no, box.stay
         self.always = QCheckBox("Do so from now on without asking")
         box.setCheckBox(self.always)
-        box.setDefaultButton(self.keep)
         box.finished.connect(self._on_answer)
         self.box = box
         box.open()

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.context import Context
+from app.dialogs.fields import footer, row
 from app.dialogs.note import Note
 from app.own_keys import OwnKeys
 from app.settings import DEVICES
@@ -95,7 +96,7 @@ class StartForm(QDialog):
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Recipe", _row(self.recipe, self.own_recipe))
+        form.addRow("Recipe", row(self.recipe, self.own_recipe))
         form.addRow("", self.about)
         buttons = QVBoxLayout()
         buttons.setSpacing(4)
@@ -107,20 +108,16 @@ class StartForm(QDialog):
         packs.addLayout(buttons)
         form.addRow("Packs", packs)
         form.addRow("", self.packs_note)
-        form.addRow("Folder", _row(self.folder, self.choose_folder))
+        form.addRow("Folder", row(self.folder, self.choose_folder))
         form.addRow("Steps", self.steps)
         form.addRow("Seed", self.seed)
         form.addRow("Device", self.device)
-        form.addRow("Start from", _row(self.start_from, self.choose_weights))
-        last = QHBoxLayout()
-        last.addStretch(1)
-        last.addWidget(self.begin)
-        last.addWidget(self.leave)
+        form.addRow("Start from", row(self.start_from, self.choose_weights))
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.complaint)
         column.addStretch(1)
-        column.addLayout(last)
+        column.addLayout(footer(self.begin, self.leave))
         self.setMinimumWidth(620)
         self.complaint.say("")
         self.packs_note.say("")
@@ -282,9 +279,3 @@ def free_folder(recipe: str) -> Path:
         number += 1
     return home / f"{recipe}-{number}"
 
-
-def _row(field: QWidget, button: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.addWidget(field, 1)
-    row.addWidget(button)
-    return row

@@ -10,16 +10,15 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.context import Context
+from app.dialogs.fields import footer, row, spin
 from app.dialogs.note import Note
 from app.own_keys import OwnKeys
 from engine.errors import StormdeckError
@@ -48,11 +47,11 @@ class PackForm(QDialog):
         theme = context.appearance.theme
         self.setWindowTitle("Cut a pack from the open archive")
         self.about = Note("", theme.faint_text)
-        self.length = _spin(2, 100, LENGTH, " frames", "Frames of a sequence")
-        self.every = _spin(1, 100, EVERY, " frames", "Frames from one sequence to the next")
+        self.length = spin(2, 100, LENGTH, "Frames of a sequence", " frames")
+        self.every = spin(1, 100, EVERY, "Frames from one sequence to the next", " frames")
         self.pixel = QComboBox()
         self.tile = QComboBox()
-        self.rain = _spin(0, 100, LEAST_RAIN, " % of the cells", "Least share of cells with rain")
+        self.rain = spin(0, 100, LEAST_RAIN, "Least share of cells with rain", " % of the cells")
         self.output = QLineEdit()
         self.choose = QPushButton("Choose…")
         self.progress = QProgressBar()
@@ -76,31 +75,24 @@ class PackForm(QDialog):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Archive", self.about)
-        file = QHBoxLayout()
-        file.addWidget(self.output, 1)
-        file.addWidget(self.choose)
         for text, field, name in (("Length", self.length, ""), ("Begin every", self.every, ""),
                                   ("Pixels", self.pixel, "Size of pixels"), ("Tiles", self.tile, "Size of tiles"),
                                   ("Rain in", self.rain, "")):
             form.addRow(text, field)
             if name:
                 field.setAccessibleName(name)
-        form.addRow("File", file)
+        form.addRow("File", row(self.output, self.choose))
         self.output.setAccessibleName("File of the pack")
         OwnKeys(self.length, self.every, self.pixel, self.tile, self.rain)
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
-        last = QHBoxLayout()
-        last.addStretch(1)
-        last.addWidget(self.begin)
-        last.addWidget(self.leave)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.progress)
         column.addWidget(self.words)
         column.addWidget(self.complaint)
         column.addStretch(1)
-        column.addLayout(last)
+        column.addLayout(footer(self.begin, self.leave))
         self.setMinimumWidth(520)
         self.complaint.say("")
 
@@ -227,12 +219,3 @@ def _told(result: dict[str, object], left_out: int) -> str:
     if not splits["validation"]:
         text += " Without any for validation, a run cannot tell how good it is."
     return text + (f" {left_out} could not be read." if left_out else "")
-
-
-def _spin(low: int, high: int, value: int, suffix: str, name: str) -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(low, high)
-    spin.setValue(value)
-    spin.setSuffix(suffix)
-    spin.setAccessibleName(name)
-    return spin
