@@ -12,7 +12,6 @@ def spin(low: int, high: int, value: int, name: str, suffix: str = "") -> QSpinB
     field.setValue(value)
     field.setSuffix(suffix)
     field.setAccessibleName(name)
-    field.setKeyboardTracking(False)
     return field
 
 

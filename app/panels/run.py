@@ -57,6 +57,8 @@ class RunPanel(QWidget):
         self.reference = QComboBox()
         self.inputs = spin(1, 60, values.inputs, "Number of input frames")
         self.lead_times = spin(1, 240, values.lead_times, "Number of lead times")
+        for field in (self.inputs, self.lead_times):
+            field.setKeyboardTracking(False)
         self.device = QComboBox()
         self.start = QPushButton("Run")
         self.start.setToolTip("Run the forecast (R)")

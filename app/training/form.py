@@ -29,7 +29,7 @@ from app.training.pack_form import PackForm, why_not
 from app.training.runs import TrainingRuns
 from engine.errors import StormdeckError
 from engine.jobs.events import Event, Failed
-from engine.jobs.rolling import data_folder
+from engine.jobs.rolling import free_path
 from engine.jobs.training_desk import RecipeLine, RecipesRead, RecipesRequest, StartRequest
 
 FIRST = "small"
@@ -176,7 +176,7 @@ class StartForm(QDialog):
         self.begin.setEnabled(not line.problem)
         before = self.folder.property("suggested")
         if self.folder.text() in ("", before):
-            suggested = str(free_folder(line.title))
+            suggested = str(free_path("training", line.title))
             self.folder.setText(suggested)
             self.folder.setProperty("suggested", suggested)
 
@@ -270,12 +270,3 @@ class StartForm(QDialog):
         if not self.begin.isEnabled():
             self.begin.setEnabled(True)
             self.complaint.say(f"{error} {error.advice}".strip())
-
-
-def free_folder(recipe: str) -> Path:
-    """A folder for a run that is not there yet, in the user's data folder."""
-    home, number = data_folder() / "training", 1
-    while (home / f"{recipe}-{number}").exists():
-        number += 1
-    return home / f"{recipe}-{number}"
-

@@ -25,7 +25,7 @@ from engine.errors import StormdeckError
 from engine.jobs.convert import Changes
 from engine.jobs.events import TERMINAL, Event, Failed, Finished, Progress, Warned
 from engine.jobs.pack import PackRequest, PackSettings
-from engine.jobs.rolling import data_folder
+from engine.jobs.rolling import free_path
 from engine.radar.sequence import RadarSequence
 
 PIXELS_KM = (1.0, 2.0, 4.0)
@@ -111,7 +111,7 @@ class PackForm(QDialog):
         self.tile.addItem("the whole map", None)
         if usable and sequence is not None:
             self._fill_sizes(sequence)
-            self.output.setText(str(free_file(sequence.name)))
+            self.output.setText(str(free_path("packs", Path(sequence.name).stem or "archive", ".h5")))
 
     def _fill_sizes(self, sequence: RadarSequence) -> None:
         own = max(sequence.grid.pixel_km) if sequence.grid.crs is not None else max(PIXELS_KM)
@@ -194,14 +194,6 @@ def why_not(context: Context) -> str:
     if session.sequence is None or not session.paths:
         return "Open an archive in the main window first."
     return "" if session.sequence.step is not None else "The open archive has a single frame."
-
-
-def free_file(archive: str) -> Path:
-    """A name that is not taken, in the user's data folder."""
-    home, name, number = data_folder() / "packs", Path(archive).stem or "archive", 1
-    while (home / f"{name}-{number}.h5").exists():
-        number += 1
-    return home / f"{name}-{number}.h5"
 
 
 def _described(sequence: RadarSequence) -> str:

@@ -45,6 +45,14 @@ def data_folder() -> Path:
     return Path(platformdirs.user_data_dir("stormdeck", appauthor=False))
 
 
+def free_path(part: str, name: str, suffix: str = "") -> Path:
+    """``name-1``, or with the next number, in that part of the data folder: where nothing is yet."""
+    home, number = data_folder() / part, 1
+    while (home / f"{name}-{number}{suffix}").exists():
+        number += 1
+    return home / f"{name}-{number}{suffix}"
+
+
 def store_path() -> Path:
     return data_folder() / "rolling.sqlite"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from engine.deblurrers.guidance import Guided, Settings
 from engine.deblurrers.postcast import PostCastSmall, tiled
 from engine.networks.configuration import build
 from engine.networks.zoo import ZOO
+from tests.benchmarks.measure import best_of
 
 SIDE = 256 + 2 * PostCastSmall.margin
 MOST_SECONDS = 20.0
@@ -25,12 +25,6 @@ def two_cores() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
 
 
 def run(denoiser: Callable[[Tensor, int], Tensor], steps: int) -> None:
@@ -49,7 +43,7 @@ def test_a_frame_of_256_by_256(two_cores: None, record_property: Callable[[str, 
     steps = PostCastSmall(Path("none")).sampling().steps
     with torch.inference_mode():
         denoiser(torch.zeros(1, 1, SIDE, SIDE), 0)
-    seconds = min(processor_seconds(lambda: run(denoiser, 5)) for _ in range(2)) * steps / 5
+    seconds = best_of(2, {"run": lambda: run(denoiser, 5)})["run"] * steps / 5
     record_property("processor_seconds", seconds)
     print(f"postcast, 256 x 256, {steps} steps: {seconds:.1f} s of processor time")  # noqa: T201
     assert seconds < 2 * MOST_SECONDS
@@ -67,9 +61,12 @@ def test_leading_the_field_costs_no_more_than_twice_the_network(two_cores: None)
             for step in range(4):
                 denoiser(noisy, step)
 
-    run(lambda field, step: field, 4), passes()
-    pairs = [(processor_seconds(lambda: run(lambda field, step: field, 4)), processor_seconds(passes))
-             for _ in range(3)]
-    ratio = min(first for first, _ in pairs) / min(second for _, second in pairs)
+    def leading() -> None:
+        run(lambda field, step: field, 4)
+
+    leading()
+    passes()
+    best = best_of(3, {"leading": leading, "network": passes})
+    ratio = best["leading"] / best["network"]
     print(f"leading and kernel over network: {ratio:.2f}")  # noqa: T201
     assert ratio < 2.0

@@ -5,8 +5,7 @@ Processor time of one core, rounds that take turns, so that another program on t
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from engine.networks import zsm
 from engine.networks.configuration import build
 from engine.networks.downscaling_zoo import DOWNSCALING
+from tests.benchmarks.measure import best_of
 
 SIDE, ROUNDS = 128, 3
 
@@ -43,12 +43,6 @@ def all_at_once(field: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bi
     return (out if bias is None else out + bias[:, None]).reshape(batch, -1, height, width)
 
 
-def processor_seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
 @pytest.mark.slow
 def test_strips_are_faster_than_all_at_once(one_core: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tile of 128 x 128 through zsm-small: the same numbers in at most three quarters of the time."""
@@ -68,9 +62,8 @@ def test_strips_are_faster_than_all_at_once(one_core: None, monkeypatch: pytest.
             made[name] = network(frames)
 
     run("plain"), run("strips")
-    pairs = [(processor_seconds(lambda: run("strips")), processor_seconds(lambda: run("plain")))
-             for _ in range(ROUNDS)]
-    ratio = min(first for first, _ in pairs) / min(second for _, second in pairs)
+    best = best_of(ROUNDS, {"strips": lambda: run("strips"), "plain": lambda: run("plain")})
+    ratio = best["strips"] / best["plain"]
     print(f"zsm-small, {SIDE} x {SIDE}, strips over all at once: {ratio:.2f}")  # noqa: T201
     torch.testing.assert_close(made["strips"], made["plain"], rtol=0, atol=1e-6)
     assert ratio < 0.75

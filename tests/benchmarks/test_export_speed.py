@@ -5,9 +5,7 @@ Both sides are measured in the same run by CPU time and only their ratio is judg
 
 from __future__ import annotations
 
-import time
 import tracemalloc
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +23,7 @@ from engine.radar.grid import Grid
 from engine.radar.scaling import RAIN_CLASSES
 from engine.radar.sequence import FrameRef, Layout, RadarSequence
 from engine.radar.units import Quantity
+from tests.benchmarks.measure import best_of
 
 START, STEP = datetime(2020, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 GRID = Grid.regular(left=0.0, top=400e3, dx=1e3, dy=1e3, nx=480, ny=400)
@@ -55,15 +54,6 @@ def cell(number: int) -> NDArray[np.float32]:
     return np.clip(40 * np.exp(-away / 40) - 1, 0, None).astype(np.float32)
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    best = np.inf
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        best = min(best, time.process_time() - began)
-    return best
-
-
 def test_what_never_changes_is_drawn_once() -> None:
     lines, style = coast(), look()
     track = tuple((START + n * STEP, 5.0 * n) for n in range(12))
@@ -78,7 +68,8 @@ def test_what_never_changes_is_drawn_once() -> None:
         return [Sheet(GRID, header, style, basemap=lines).draw(frame).tobytes() for frame in frames]
 
     assert cached() == naive()
-    fast, slow = cpu_seconds(cached), cpu_seconds(naive)
+    best = best_of(7, {"cached": cached, "naive": naive})
+    fast, slow = best["cached"], best["naive"]
     print(f"\n{len(frames) / fast:.0f} sheets per CPU second, {len(frames) / slow:.0f} when all is redrawn")  # noqa: T201
     assert slow >= 2.0 * fast
 

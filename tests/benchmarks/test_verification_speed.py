@@ -5,7 +5,6 @@ Both sides are measured in the same run by CPU time and only their ratio is judg
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from engine.radar.scaling import RAIN_CLASSES, rain_bins
 from engine.verification.counts import count_bins, tally_bins
 from engine.verification.events import count_events
+from tests.benchmarks.measure import best_of
 
 SHAPE, FRAMES = (900, 900), 20
 Rates = list[NDArray[np.float32]]
@@ -79,12 +79,6 @@ def counted(observed: list[NDArray[np.uint8]], predicted: list[NDArray[np.uint8]
     return np.stack([total.tp, total.fn, total.fp, total.tn], axis=1)
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
 def test_twenty_frames_at_five_thresholds(benchmark, fields):
     observed, predicted = fields
     bins = rain_bins()
@@ -98,10 +92,7 @@ def test_twenty_frames_at_five_thresholds(benchmark, fields):
     expected = versions["per threshold"]()
     for version in versions.values():
         np.testing.assert_array_equal(version(), expected)
-    best = dict.fromkeys(versions, float("inf"))
-    for _ in range(5):  # in turns, so that a busy moment of the machine meets all of them
-        for name, version in versions.items():
-            best[name] = min(best[name], cpu_seconds(version))
+    best = best_of(5, versions)
     benchmark.extra_info.update({name: round(seconds * 1000, 1) for name, seconds in best.items()})
     benchmark.extra_info["ratio"] = round(best["per threshold"] / best["histogram"], 2)
     benchmark.pedantic(versions["histogram"], rounds=3)
@@ -133,10 +124,7 @@ def test_against_the_library_of_the_field(benchmark, fields):
     np.testing.assert_array_equal(direct(observed, predicted), per_threshold(observed, predicted))
     versions: dict[str, Callable[[], object]] = {
         "det_cat_fct": theirs, "from rates": lambda: direct(observed, predicted), "binned and histogram": binned}
-    best = dict.fromkeys(versions, float("inf"))
-    for _ in range(5):
-        for name, version in versions.items():
-            best[name] = min(best[name], cpu_seconds(version))
+    best = best_of(5, versions)
     benchmark.extra_info.update({name: round(seconds * 1000, 1) for name, seconds in best.items()})
     benchmark.pedantic(versions["from rates"], rounds=3)
     assert best["det_cat_fct"] / best["from rates"] >= 10, best
