@@ -187,7 +187,7 @@ class RunPanel(QWidget):
         self.lead_times.valueChanged.connect(self._chosen)
         self.reference.activated.connect(self._reference_chosen)
         self.kept.currentItemChanged.connect(self._run_chosen)
-        self.start.clicked.connect(session.run_forecast)
+        self.start.clicked.connect(self._run)
         self.stop.clicked.connect(forecasting.cancel)
         session.archive_changed.connect(self._new_archive)
         session.frames_added.connect(self._new_archive)
@@ -212,6 +212,12 @@ class RunPanel(QWidget):
         self._refresh()
 
     # -- reference time
+
+    def _run(self) -> None:
+        """What was typed and not left yet counts too: not everywhere does a button take the focus."""
+        for field in (self.inputs, self.lead_times):
+            field.interpretText()
+        self._session.run_forecast()
 
     def _new_archive(self) -> None:
         sequence = self._session.sequence

@@ -100,6 +100,13 @@ def shot(driver: Driver, name: str) -> None:
         driver.window.grab().save(str(Path(folder) / f"{name}.png"))
 
 
+def quick_settings(folder: Path) -> Settings:
+    """Persistence over six lead times, in a file of the test's own."""
+    settings = Settings(folder / "settings")
+    settings.values.forecaster, settings.values.lead_times = "persistence", 6
+    return settings
+
+
 @contextmanager
 def opened_window(qtbot: QtBot, settings: Settings) -> Iterator[Driver]:
     """The window, shown and in focus; closed and taken away afterwards."""

@@ -12,18 +12,15 @@ from PySide6.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
 from app.panels.map_modes import BLINK, ONE, SWIPE, TWO
-from app.settings import Settings
 from engine.radar.units import ZR
-from tests.app.driver import LEFT, Driver, opened_window
+from tests.app.driver import LEFT, Driver, opened_window, quick_settings
 
 Key = Qt.Key
 
 
 @pytest.fixture
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
-    settings = Settings(tmp_path / "settings")
-    settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    with opened_window(qtbot, settings) as driver:
+    with opened_window(qtbot, quick_settings(tmp_path)) as driver:
         yield driver
 
 

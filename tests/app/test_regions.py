@@ -20,7 +20,7 @@ from engine.radar.region import POLYGON, RECTANGLE, Region
 from engine.radar.scaling import RAIN_CLASSES
 from engine.verification.counts import tally_pair
 from engine.verification.pooling import pool_pair
-from tests.app.driver import LEFT, Driver, opened_window
+from tests.app.driver import LEFT, Driver, opened_window, quick_settings
 from tests.app.storms import tiny_sequence
 
 Key = Qt.Key
@@ -30,9 +30,7 @@ GRID = tiny_sequence().grid
 
 @pytest.fixture
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
-    settings = Settings(tmp_path / "settings")
-    settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    with opened_window(qtbot, settings) as driver:
+    with opened_window(qtbot, quick_settings(tmp_path)) as driver:
         driver.show()
         driver.run()
         driver.until(lambda: driver.session.located)

@@ -15,8 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.panels.archive import _short
 from app.plots.map_pane import MapPane
 from app.plots.score_curves import ScoreCurves
-from app.settings import Settings
-from tests.app.driver import Driver, opened_window
+from tests.app.driver import Driver, opened_window, quick_settings
 
 Key = Qt.Key
 SMALL = QSize(1280, 720)
@@ -25,9 +24,7 @@ TASK_BAR = 60
 
 @pytest.fixture
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
-    settings = Settings(tmp_path / "settings")
-    settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    with opened_window(qtbot, settings) as driver:
+    with opened_window(qtbot, quick_settings(tmp_path)) as driver:
         yield driver
 
 

@@ -19,7 +19,7 @@ from app.dialogs.keys import KeysDialog
 from app.panels import PANELS
 from app.runs import DONE, PARTIAL
 from app.settings import Settings
-from tests.app.driver import LONG, Driver, opened_window
+from tests.app.driver import LONG, Driver, opened_window, quick_settings
 from tests.app.storms import STEP, tiny_sequence
 
 Key = Qt.Key
@@ -27,9 +27,7 @@ Key = Qt.Key
 
 @pytest.fixture
 def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
-    settings = Settings(tmp_path / "settings")
-    settings.values.forecaster, settings.values.lead_times = "persistence", 6
-    with opened_window(qtbot, settings) as driver:
+    with opened_window(qtbot, quick_settings(tmp_path)) as driver:
         yield driver
     assert not any(thread.name.startswith("engine-") for thread in threading.enumerate())
 
@@ -363,6 +361,21 @@ def test_a_field_keeps_the_arrow_keys_it_needs(driver: Driver) -> None:
     driver.qtbot.keyClick(field, Key.Key_Up)
     assert field.value() == 7
     assert driver.window.player.speed == 8
+
+
+def test_what_was_typed_counts_where_buttons_take_no_focus(driver: Driver) -> None:
+    """As on macOS: the field is still being edited when Run is clicked."""
+    driver.show()
+    panel = driver.run_panel
+    panel.start.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    panel.lead_times.setFocus()
+    panel.lead_times.selectAll()
+    driver.qtbot.keyClicks(panel.lead_times, "4")
+    driver.click(panel.start)
+    driver.quiet()
+    run = driver.session.shown_run
+    assert run is not None
+    assert run.lead_times == 4
 
 
 def test_help_lists_every_key(driver: Driver) -> None:
