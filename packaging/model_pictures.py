@@ -76,7 +76,7 @@ def without_weights(models: list[dict[str, Any]]) -> list[str]:
     if not missing:
         return []
     rows = [f"| `{model['name']}` | needs training: recipe `{model['name']}` |" for model in missing]
-    return ["Without weights there is no picture; `stormdeck-engine train RECIPE --pack PACK.h5` makes some.", "",
+    return ["Without weights nothing is drawn here; `stormdeck-engine train RECIPE --pack PACK.h5` makes some.", "",
             "| name | |", "|---|---|", *rows]
 
 
