@@ -49,7 +49,7 @@ class Keepable:
 
 class Learning(QObject):
     """changed: switched on or off, a step was taken, or another forecaster is chosen. left: what had been learnt and
-    not been saved when another archive or other weights came. busy: whether it learns now."""
+    not been saved when it was forgotten, or another archive or other weights came. busy: whether it learns now."""
 
     changed = Signal()
     left = Signal(object)
@@ -87,7 +87,13 @@ class Learning(QObject):
         return self.of(forecaster).network if self.on else None
 
     def reset(self) -> None:
-        """Forgets what was learnt; what is being learnt now too."""
+        """Forgets what was learnt; what is being learnt now too. What was in memory only is handed out once more."""
+        left = self.unsaved()
+        self._clear()
+        if left:
+            self.left.emit(left)
+
+    def _clear(self) -> None:
         self._bridge.cancel(self._job)
         self._job, self._again = 0, False
         self._learnt.clear()
@@ -98,7 +104,7 @@ class Learning(QObject):
     def forget(self, forecaster: str) -> None:
         """Its weight file is another one now."""
         if forecaster in self._learnt:
-            self._leave()
+            self.reset()
 
     def unsaved(self) -> tuple[Keepable, ...]:
         """What is in memory only."""
@@ -108,12 +114,6 @@ class Learning(QObject):
         if self._unsaved.get(one.forecaster) is one:
             del self._unsaved[one.forecaster]
             self.changed.emit()
-
-    def _leave(self) -> None:
-        left = self.unsaved()
-        self.reset()
-        if left:
-            self.left.emit(left)
 
     def look(self) -> None:
         """Learns if there is something new for the chosen forecaster."""
@@ -145,7 +145,7 @@ class Learning(QObject):
                                                                                      else wait)
 
     def _new_archive(self) -> None:
-        self._leave()
+        self.reset()
 
     def _keep_in_mind(self, forecaster: str, learnt: Learnt) -> None:
         """That there is something new to save, if the last step was kept."""

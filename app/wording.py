@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from math import isnan
+from pathlib import Path
 
 from app.places import Place
 from app.runs import DONE, FAILED, PARTIAL, RUNNING, WAITING, Run
@@ -75,3 +77,19 @@ def why_none(run: Run | None, lead: int) -> str:
     if run.state == PARTIAL:
         return "Cancelled before this lead time."
     return "Computing this lead time…"
+
+
+def told_apart(paths: Sequence[Path]) -> list[str]:
+    """Each path's name and, in brackets, its folder; more folders where two would look alike."""
+    told: list[str] = []
+    for path in paths:
+        alike = [other for other in paths if other != path and other.name == path.name]
+        depth = 1
+        while depth < len(path.parts) - 1 and any(_above(other, depth) == _above(path, depth) for other in alike):
+            depth += 1
+        told.append(f"{path.name}   ({_above(path, depth)})")
+    return told
+
+
+def _above(path: Path, depth: int) -> str:
+    return "/".join(path.parent.parts[-depth:])

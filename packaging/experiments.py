@@ -62,7 +62,7 @@ def recipe(variant: Variant, steps: int, epochs: float) -> str:
     return (f'name = "{variant.key}"\n[model]\nname = "{variant.model}"\nhidden = {variant.hidden}\n{freeze}'
             "[data]\ninputs = 5\nleads = 5\ncrop = 48\nrain_bias = 0.5\n[augment]\nflips = true\nturns = true\n"
             f'[loss]\nterms = [{terms}]\nover = "all"\n{focal}'
-            '[optimiser]\nname = "adam"\nlr = 1e-3\nclip = 1000.0\nwarm_up = 20\nshape = "cosine"\n'
+            '[optimiser]\nname = "adam"\nlr = 2e-3\nclip = 1000.0\nwarm_up = 20\nshape = "cosine"\n'
             f"[run]\nsteps = {steps}\nbatch = 4\nvalidate_every = {steps}\nsave_every = {steps}\nvalidation = 0\n")
 
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.context import Context
 from app.own_keys import OwnKeys
+from app.wording import told_apart
 from engine.radar.sequence import RadarSequence
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ class ArchivePanel(QWidget):
 
     def _show_recent(self) -> None:
         self.recent.clear()
-        for text in self._context.settings.values.recent:
-            path = Path(text)
-            item = QListWidgetItem(f"{path.name}   ({path.parent.name})")
+        recent = self._context.settings.values.recent
+        for text, told in zip(recent, told_apart([Path(text) for text in recent]), strict=True):
+            item = QListWidgetItem(told)
             item.setData(Qt.ItemDataRole.UserRole, text)
             item.setToolTip(text)
             self.recent.addItem(item)

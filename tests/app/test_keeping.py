@@ -107,3 +107,13 @@ def test_another_archive_offers_to_keep_it(learnt: Driver, tmp_path: Path, asked
     learnt.until(lambda: "is kept in" in window.message_bar.text.text())
     window.close()
     assert not window.isVisible(), "nothing is asked: nothing would be lost"
+
+
+def test_what_is_forgotten_by_hand_is_offered_once_more(learnt: Driver, tmp_path: Path, asked: list[str]) -> None:
+    window = learnt.window
+    asked[0] = str(tmp_path / "kept.safetensors")
+    window.actions_by_key["learn-reset"].trigger()
+    learnt.until(window.message_bar.isVisible)
+    assert "nothing learned yet" in line(learnt)
+    QTimer.singleShot(0, window.message_bar.action.click)
+    learnt.until(lambda: (tmp_path / "kept.safetensors").exists())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app import wording
 from app.bridge import EngineBridge
 from app.places import Clock, first_reference
 from app.runs import DONE
@@ -201,3 +202,9 @@ def test_settings_survive_a_round(tmp_path: Path) -> None:
 def test_thresholds_that_make_no_sense_are_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="hreshold"):
         check_thresholds(wrong)
+
+
+def test_archives_of_one_name_are_told_apart_by_the_folders_above() -> None:
+    paths = [Path(text) for text in ("/data/knmi/2010/radar", "/data/fmi/2010/radar", "/data/fmi/sample.h5")]
+    assert wording.told_apart(paths) == ["radar   (knmi/2010)", "radar   (fmi/2010)", "sample.h5   (fmi)"]
+    assert wording.told_apart([]) == []
