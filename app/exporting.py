@@ -13,7 +13,7 @@ from engine.radar.grid import Grid
 from engine.radar.sequence import RadarSequence
 
 if TYPE_CHECKING:
-    from engine.jobs.export import ExportRequest
+    from engine.jobs.export_request import ExportRequest
 
 SIZES = ((1280, 720), (1920, 1080), (960, 540))
 
@@ -41,7 +41,7 @@ def suggested_name(context: Context) -> str:
 
 def export_request(context: Context, wish: ExportWish) -> ExportRequest:
     """The session's archive, shown run, thresholds, colours and theme."""
-    from engine.jobs.export import ExportRequest
+    from engine.jobs.export_request import ExportRequest
 
     session, place = context.session, context.session.place
     run = session.shown_run

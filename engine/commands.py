@@ -158,7 +158,7 @@ def export(*, paths: tuple[Path, ...], forecast_file: Path | None, output: Path,
            thresholds: tuple[float, ...], fps: int, size: tuple[int, int], theme: str, product: str, height_m: float,
            pixel_km: float, as_json: bool) -> int:
     """Draw observed and predicted frames side by side, as pictures, an animation or a NetCDF file."""
-    from engine.jobs.export import ExportRequest
+    from engine.jobs.export_request import ExportRequest
 
     request = ExportRequest(output=output, paths=paths, forecast=forecast_file, thresholds=thresholds, fps=fps,
                             size=size, theme=theme, options=PolarOptions(product, height_m, pixel_km))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from engine.export.look import DARK, Look, packed
 from engine.export.sheet import Sheet, SheetFrame, SheetHeader
 from engine.jobs.events import Finished
-from engine.jobs.export import ExportRequest, run
+from engine.jobs.export import run
+from engine.jobs.export_request import ExportRequest
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
 from engine.radar.scaling import RAIN_CLASSES

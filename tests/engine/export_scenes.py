@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.export.look import DARK, Look, packed
-from engine.jobs.export import ExportRequest
+from engine.jobs.export_request import ExportRequest
 from engine.radar.grid import Grid
 from engine.radar.scaling import NO_DATA, RAIN_CLASSES
 from engine.radar.sequence import FrameRef, Layout, RadarSequence

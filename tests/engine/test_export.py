@@ -31,7 +31,8 @@ from engine.export.layout import arrange
 from engine.export.look import DARK, packed, unpacked
 from engine.export.palette import FixedPalette, merged
 from engine.jobs.events import Finished, Progress
-from engine.jobs.export import ExportRequest, run, target
+from engine.jobs.export import run
+from engine.jobs.export_request import ExportRequest, target
 from engine.jobs.scope import Scope
 from engine.radar.grid import Grid
 from engine.radar.scaling import NO_DATA, RAIN_CLASSES, rain_bins
