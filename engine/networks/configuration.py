@@ -136,103 +136,35 @@ def _chain(wish: Configuration) -> nn.Module:
     return makers[wish.topology](**wish.options)
 
 
-def _simvp(wish: Configuration) -> nn.Module:
-    from engine.networks.simvp import SimVP
+def _plain(target: str, *leading: str) -> Callable[[Configuration], nn.Module]:
+    """A class that takes these fields of the configuration, and its options as keywords."""
 
-    return SimVP(wish.inputs, **wish.options)  # type: ignore[arg-type]
+    def make(wish: Configuration) -> nn.Module:
+        return _named(target)(*(getattr(wish, name) for name in leading), **wish.options)
 
-
-def _earthformer(wish: Configuration) -> nn.Module:
-    from engine.networks.earthformer import Earthformer
-
-    return Earthformer(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
+    return make
 
 
-def _lpt_qpn(wish: Configuration) -> nn.Module:
-    from engine.networks.lpt_qpn import LPTQPN
-
-    return LPTQPN(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
-
-
-def _lagrangian_unet(wish: Configuration) -> nn.Module:
-    from engine.networks.lagrangian_unet import LagrangianUNet
-
-    return LagrangianUNet(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
-
-
-def _zsm(wish: Configuration) -> nn.Module:
-    from engine.networks.zsm import ZoomingSlowMo
-
-    return ZoomingSlowMo(**wish.options)  # type: ignore[arg-type]
-
-
-def _planar_unet(wish: Configuration) -> nn.Module:
-    from engine.networks.downscaling_unets import PlanarUNet
-
-    return PlanarUNet(wish.inputs, **wish.options)  # type: ignore[arg-type]
-
-
-def _space_time_unet(wish: Configuration) -> nn.Module:
-    from engine.networks.downscaling_unets import SpaceTimeUNet
-
-    return SpaceTimeUNet(**wish.options)  # type: ignore[arg-type]
-
-
-def _diffusion_unet(wish: Configuration) -> nn.Module:
-    from engine.networks.diffusion_unet import DiffusionUNet
-
-    return DiffusionUNet(**wish.options)  # type: ignore[arg-type]
-
-
-def _dgmr(wish: Configuration) -> nn.Module:
-    from engine.networks.dgmr import DGMR
-
-    return DGMR(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
-
-
-def _diffcast(wish: Configuration) -> nn.Module:
-    from engine.networks.diffcast import DiffCast
-
-    return DiffCast(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
-
-
-def _cascast(wish: Configuration) -> nn.Module:
-    from engine.networks.cascast import CasCast
-
-    return CasCast(wish.inputs, wish.leads, **wish.options)  # type: ignore[arg-type]
-
-
-def _strpm(wish: Configuration) -> nn.Module:
-    from engine.networks.strpm import STRPM
-
-    return STRPM(**wish.options)  # type: ignore[arg-type]
-
-
-def _frame_gan(wish: Configuration) -> nn.Module:
-    from engine.networks.frame_gan import FrameGAN
-
-    return FrameGAN(**wish.options)  # type: ignore[arg-type]
-
-
+_FRAMES = "inputs", "leads"
 ARCHITECTURES: dict[str, Callable[[Configuration], nn.Module]] = {
     "recurrent": _recurrent,
     "staged": _staged,
     "sequence-deblurrer": _sequence_deblurrer,
     "encoder-forecaster": _encoder_forecaster,
     "chain": _chain,
-    "dgmr": _dgmr,
-    "diffcast": _diffcast,
-    "cascast": _cascast,
-    "strpm": _strpm,
-    "frame-gan": _frame_gan,
-    "diffusion-unet": _diffusion_unet,
-    "simvp": _simvp,
-    "earthformer": _earthformer,
-    "lagrangian-unet": _lagrangian_unet,
-    "lpt-qpn": _lpt_qpn,
-    "zsm": _zsm,
-    "planar-unet": _planar_unet,
-    "space-time-unet": _space_time_unet,
+    "dgmr": _plain("engine.networks.dgmr:DGMR", *_FRAMES),
+    "diffcast": _plain("engine.networks.diffcast:DiffCast", *_FRAMES),
+    "cascast": _plain("engine.networks.cascast:CasCast", *_FRAMES),
+    "strpm": _plain("engine.networks.strpm:STRPM"),
+    "frame-gan": _plain("engine.networks.frame_gan:FrameGAN"),
+    "diffusion-unet": _plain("engine.networks.diffusion_unet:DiffusionUNet"),
+    "simvp": _plain("engine.networks.simvp:SimVP", "inputs"),
+    "earthformer": _plain("engine.networks.earthformer:Earthformer", *_FRAMES),
+    "lagrangian-unet": _plain("engine.networks.lagrangian_unet:LagrangianUNet", *_FRAMES),
+    "lpt-qpn": _plain("engine.networks.lpt_qpn:LPTQPN", *_FRAMES),
+    "zsm": _plain("engine.networks.zsm:ZoomingSlowMo"),
+    "planar-unet": _plain("engine.networks.downscaling_unets:PlanarUNet", "inputs"),
+    "space-time-unet": _plain("engine.networks.downscaling_unets:SpaceTimeUNet"),
 }
 
 
