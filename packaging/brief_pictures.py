@@ -4,7 +4,7 @@
 
 Every network that has no weights is built narrow, trained for the same few steps on the packs and asked for a forecast
 of the sample. That shows how it blurs and moves rain, not how good it can be, and its weights stay in --work: they
-never ship. Networks that were trained already are only drawn. Afterwards the page's part is written anew.
+never ship. With names only those are trained. Then all that have been are drawn and the page's part is written anew.
 """
 
 from __future__ import annotations
@@ -184,9 +184,10 @@ def main() -> None:
     given = asked.parse_args()
     missing = without_weights()
     (given.work / "runs").mkdir(parents=True, exist_ok=True)
-    folders = {name: trained(name, given.steps, given.pack, given.work) for name in given.names or missing}
-    if given.names:
-        return
+    for name in given.names or missing:
+        trained(name, given.steps, given.pack, given.work)
+    runs = {name: given.work / "runs" / name for name in missing}
+    folders = {name: run for name, run in runs.items() if (run / f"{name}.safetensors").is_file()}
     lines = [f"{given.steps} steps of 2 pieces, five frames to five on pixels of 2 km; the sample's observed frame and",
              "forecasts of it 30 minutes ahead. Nobody should forecast with these.", ""]
     for family in FAMILIES:
