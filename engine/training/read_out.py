@@ -13,6 +13,8 @@ BINS = 256
 _NEIGHBOURS = 1
 _FEWEST = 200
 """Cells with an event that a lead time must have for its level to be its own."""
+_WIDEST = 3.0
+"""So many times as many cells as had the event may be forecast: without skill, rain everywhere has the highest CSI."""
 Unit = Callable[[float], float]
 
 
@@ -46,13 +48,15 @@ def _of_lead(given: Tensor, truth: Tensor, valid: Tensor, unit: Unit) -> Tensor:
 def best_levels(counts: Tensor, units: tuple[float, ...]) -> Tensor:
     """counts: (2, leads, thresholds, BINS). Returns (leads, thresholds) values in [0, 1]: the lower edge of the class
     with the highest CSI, counted with the neighbouring lead times; the threshold itself, or the level of the lead time
-    before, where there were too few events. Never more than the threshold: nothing is read as less than it says."""
+    before, where there were too few events, and the threshold too where only far too wide areas would hit. Never more
+    than the threshold: nothing is read as less than it says."""
     pooled = torch.stack([counts[:, max(0, lead - _NEIGHBOURS):lead + _NEIGHBOURS + 1].sum(dim=1)
                           for lead in range(counts.shape[1])], dim=1)
     above = pooled.flip(-1).cumsum(-1).flip(-1)
     events = pooled[1].sum(-1)
     csi = above[1] / (events[..., None] + above[0]).clamp(min=1.0)
     csi[..., 0] = -1.0
+    csi[above.sum(dim=0) > _WIDEST * events[..., None]] = -1.0
     highest = counts.shape[-1] - 1 - csi.flip(-1).argmax(dim=-1)  # of several that are alike
     levels = highest.double() / counts.shape[-1]
     last = torch.tensor(units, dtype=torch.float64)

@@ -43,6 +43,15 @@ def test_with_few_events_the_level_of_the_lead_before_holds() -> None:
     assert best_levels(torch.zeros(2, 2, 1, BINS, dtype=torch.float64), (0.9,))[:, 0].tolist() == [0.9, 0.9]
 
 
+def test_a_network_without_skill_is_not_read_as_rain_everywhere() -> None:
+    """The same value in every cell: CSI is highest where all of them count as rain."""
+    counts = torch.zeros(2, 1, 1, BINS, dtype=torch.float64)
+    counts[0, 0, 0, 12], counts[1, 0, 0, 12] = 9000, 1000
+    assert best_levels(counts, (0.5,)).item() == 0.5
+    counts[0, 0, 0, 12] = 1500
+    assert best_levels(counts, (0.5,)).item() == 12 / BINS, "two and a half times as wide is allowed"
+
+
 def test_a_forecast_at_half_its_value_is_read_as_the_truth() -> None:
     """Truth t forecast as t / 2: each threshold is reached at half its value."""
     draw = torch.Generator().manual_seed(1)
