@@ -62,7 +62,7 @@ class Learning(QObject):
         self._unsaved: dict[str, Keepable] = {}
         self._job = 0
         self._again = False
-        session.archive_changed.connect(self._new_archive)
+        session.archive_changed.connect(self.reset)
         session.frames_added.connect(self.look)
 
     @property
@@ -89,17 +89,14 @@ class Learning(QObject):
     def reset(self) -> None:
         """Forgets what was learnt; what is being learnt now too. What was in memory only is handed out once more."""
         left = self.unsaved()
-        self._clear()
-        if left:
-            self.left.emit(left)
-
-    def _clear(self) -> None:
         self._bridge.cancel(self._job)
         self._job, self._again = 0, False
         self._learnt.clear()
         self._unsaved.clear()
         self.look()
         self.changed.emit()
+        if left:
+            self.left.emit(left)
 
     def forget(self, forecaster: str) -> None:
         """Its weight file is another one now."""
@@ -143,9 +140,6 @@ class Learning(QObject):
         wait = f"; next after {found.waiting} new frame{'s' if found.waiting != 1 else ''}" if found.waiting > 0 else ""
         return ("online-adapted: " if found.network is not None else "") + counts + (f"; {found.note}" if found.note
                                                                                      else wait)
-
-    def _new_archive(self) -> None:
-        self.reset()
 
     def _keep_in_mind(self, forecaster: str, learnt: Learnt) -> None:
         """That there is something new to save, if the last step was kept."""

@@ -1,6 +1,6 @@
 """Draws docs/pictures/brief-*.png: what networks without weights make of the sample storm after a brief training.
 
-    python packaging/brief_pictures.py --pack a.h5 --pack b.h5 [--work out/brief] [--steps 240] [NAME ...]
+    python packaging/brief_pictures.py --pack a.h5 --pack b.h5 [--work out/brief] [--steps 200] [NAME ...]
 
 Every network that has no weights is built narrow, trained for the same few steps on the packs and asked for a forecast
 of the sample. That shows how it blurs and moves rain, not how good it can be, and its weights stay in --work: they
@@ -17,16 +17,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from model_pictures import PAGE, PICTURES, answer
+from model_pictures import PAGE, answer, save
 from numpy.typing import NDArray
 from page_parts import put
 from PIL import Image, ImageDraw
 
 import resources
 from engine.archives import open_archive
+from engine.archives.forecast_file import read_forecast
+from engine.export.legend import rgb
 from engine.export.lettering import Caption
 from engine.export.look import DARK, packed
 from engine.jobs.weights import VARIABLE
@@ -108,33 +109,25 @@ def without_weights() -> list[str]:
     return [name for family in FAMILIES for name in family.names if name in missing]
 
 
-def trained(name: str, steps: int, packs: Sequence[str], work: Path) -> Path:
-    """The folder of the run; a run that was stopped goes on."""
+def train(name: str, steps: int, packs: Sequence[str], work: Path) -> None:
+    """What is there is not made again; a run that was stopped goes on."""
     folder, written = work / "runs" / name, work / f"{name}.toml"
     if (folder / f"{name}.safetensors").is_file():
-        return folder
+        return
     written.write_text(recipe(name, steps), encoding="utf-8")
     going = [str(folder), "--resume"] if (folder / "recipe.json").is_file() else [
         str(written), "-o", str(folder), *(word for pack in packs for word in ("--pack", pack))]
     subprocess.run([sys.executable, "-m", "engine", "train", *going], check=True, stdout=subprocess.DEVNULL)
-    return folder
 
 
 def forecast(name: str, folder: Path) -> NDArray[np.float32]:
     """(ny, nx) mm/h, LEAD steps ahead."""
-    from netCDF4 import Dataset
-
     os.environ[VARIABLE] = str(folder)
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "forecast.nc"
         answer("forecast", resources.sample_archive(), "--forecaster", name, "--index", REFERENCE, "--lead-times", LEAD,
                "-o", file)
-        with Dataset(file) as read:
-            return np.ma.filled(read["rain_rate"][-1].astype(np.float32), np.nan)
-
-
-def observed() -> NDArray[np.float32]:
-    return open_archive([resources.sample_archive()]).rain_rate(REFERENCE + LEAD)
+        return read_forecast(file).frame(LEAD - 1)
 
 
 def sheet(fields: Sequence[tuple[str, NDArray[np.float32]]]) -> Image.Image:
@@ -155,8 +148,7 @@ def painted(field: NDArray[np.float32]) -> Image.Image:
     table = load_colours(resources.colour_tables()["storm"])
     bins = rain_bins(RAIN_CLASSES)
     colours = table.rgb32(bins, packed(DARK.no_rain), packed(DARK.no_data))[bins(field)]
-    parts = np.stack([(colours >> shift & 255).astype(np.uint8) for shift in (16, 8, 0)], axis=-1)
-    return Image.fromarray(parts).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return Image.fromarray(rgb(colours)).resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
 def section(family: Family, names: Sequence[str]) -> Iterator[str]:
@@ -179,30 +171,25 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pack", action="append", required=True)
     asked.add_argument("--work", type=Path, default=Path("out/brief"))
-    asked.add_argument("--steps", type=int, default=240)
+    asked.add_argument("--steps", type=int, default=200)
     asked.add_argument("names", nargs="*")
     given = asked.parse_args()
     missing = without_weights()
     (given.work / "runs").mkdir(parents=True, exist_ok=True)
     for name in given.names or missing:
-        trained(name, given.steps, given.pack, given.work)
+        train(name, given.steps, given.pack, given.work)
     runs = {name: given.work / "runs" / name for name in missing}
     folders = {name: run for name, run in runs.items() if (run / f"{name}.safetensors").is_file()}
     lines = [f"{given.steps} steps of 2 pieces, five frames to five on pixels of 2 km; the sample's observed frame and",
              "forecasts of it 30 minutes ahead. Nobody should forecast with these.", ""]
+    observed = open_archive([resources.sample_archive()]).rain_rate(REFERENCE + LEAD)
     for family in FAMILIES:
         names = [name for name in family.names if name in folders]
         if names:
-            draw(family, [("observed", observed()), *((name, forecast(name, folders[name])) for name in names)])
+            fields = [("observed", observed), *((name, forecast(name, folders[name])) for name in names)]
+            save(sheet(fields), file_of(family), 64)
             lines += [f"**{family.title}**", "", *section(family, names)]
     put(PAGE, "brief", lines)
-
-
-def draw(family: Family, fields: list[tuple[str, Any]]) -> None:
-    """In few colours so that it stays small."""
-    few = sheet(fields).quantize(64, dither=Image.Dither.NONE)
-    few.save(PICTURES / file_of(family), optimize=True)
-    print(f"docs/pictures/{file_of(family)}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ PAGE = ROOT / "docs" / "models.md"
 PICTURES = ROOT / "docs" / "pictures"
 LEAD, REFERENCE = 10, 20
 SIZE = "960x540"
-COLOURS = 96
 
 
 def answer(*arguments: object) -> Any:
@@ -43,7 +42,7 @@ def answer(*arguments: object) -> Any:
 
 
 def draw(name: str, archive: Path) -> None:
-    """One picture, in few colours so that it stays small."""
+    """One picture."""
     with tempfile.TemporaryDirectory() as folder:
         forecast, frames = Path(folder) / "forecast.nc", Path(folder) / "frames.png"
         answer("forecast", archive, "--forecaster", name, "--index", REFERENCE, "--lead-times", LEAD, "-o", forecast)
@@ -51,8 +50,13 @@ def draw(name: str, archive: Path) -> None:
         drawn = sorted((frames if frames.is_dir() else Path(folder)).rglob("*.png"))
         last = next(picture for picture in reversed(drawn) if picture.is_file())
         with Image.open(last) as picture:
-            few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-        few.save(PICTURES / f"{file_name(name)}.png", optimize=True)
+            save(picture.convert("RGB"), f"{file_name(name)}.png", 96)
+
+
+def save(picture: Image.Image, name: str, colours: int) -> None:
+    """Among the pictures, in few colours so that it stays small."""
+    picture.quantize(colours, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+    print(f"docs/pictures/{name}")
 
 
 def file_name(name: str) -> str:
@@ -91,7 +95,6 @@ def main() -> None:
         if name not in usable:
             raise SystemExit(f"{name} has no weights, or lacks a library: nothing to draw")
         draw(name, archive)
-        print(f"docs/pictures/{file_name(name)}.png")
     put(PAGE, "pictures", [line for model in models for line in section(model)] + without_weights(models))
 
 

@@ -211,13 +211,13 @@ class RunPanel(QWidget):
         self._session.refresh_track()
         self._refresh()
 
-    # -- reference time
-
     def _run(self) -> None:
         """What was typed and not left yet counts too: not everywhere does a button take the focus."""
         for field in (self.inputs, self.lead_times):
             field.interpretText()
         self._session.run_forecast()
+
+    # -- reference time
 
     def _new_archive(self) -> None:
         sequence = self._session.sequence

@@ -136,7 +136,7 @@ def _chosen(film: Film, lead: float | None) -> Moment:
 
 
 def _look(request: ExportRequest) -> Look:
-    from engine.export.look import DEFAULT_STYLES, Look, theme_named
+    from engine.export.look import DEFAULT_STYLES, Look, packed, theme_named
 
     theme = theme_named(request.theme)
     colours = request.colours
@@ -145,12 +145,8 @@ def _look(request: ExportRequest) -> Look:
         from engine.radar.colours import load_colours
 
         table = load_colours(resources.colour_tables()[DEFAULT_TABLES[request.theme]])
-        colours = table.rgb32(rain_bins(request.thresholds), _rgb(theme.no_rain), _rgb(theme.no_data))
+        colours = table.rgb32(rain_bins(request.thresholds), packed(theme.no_rain), packed(theme.no_data))
     return Look(theme, request.thresholds, colours, request.styles or DEFAULT_STYLES)
-
-
-def _rgb(colour: tuple[int, int, int]) -> int:
-    return colour[0] << 16 | colour[1] << 8 | colour[2]
 
 
 def _sheet_header(request: ExportRequest, film: Film) -> SheetHeader:
