@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.window import MainWindow
 from tests.app.storms import tiny_sequence
 
-LONG = 30_000
+LONG = 90_000  # a busy machine, not a measure
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
 
